@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef FORKSRV_H
+#define FORKSRV_H
+
+/*
+ * forksrv.h - start processes through forksrv, the fork server for systemd.
+ *
+ * One `struct forksrv` is one session: one authenticated connection to one instance. Many workers
+ * can be started on it, and many requests can be under way at once.
+ *
+ * Rules that hold for every function, unless its own text says otherwise:
+ *
+ *   Result      0 or a positive value on success, a negative errno on failure. forksrv_error() then
+ *               gives one line of text for people: what failed, where, and what to do.
+ *   Outputs     are the last parameters, are called ret_..., and are left alone on failure.
+ *   Strings     are UTF-8 or plain bytes that end in NUL. They are copied.
+ *   Times       are microseconds, uint64_t. Time limits are relative; FORKSRV_FOREVER is none, 0 means
+ *               "do not block at all". A call that runs out of time returns -ETIMEDOUT, and can be
+ *               made again: nothing is lost by it.
+ *   fds         made by the library are close-on-exec. The library closes none that it was given.
+ *   Threads     One session, with its workers and specs, belongs to one thread at a time. Different
+ *               sessions may be used by different threads at once. There is no global state.
+ *   Signals     The library installs no handlers, raises no SIGPIPE and leaves no child that wait()
+ *               of the program could see.
+ *   A fork      of the program must not go on using a session of its parent.
+ *
+ * Source standard: C89 with <stdint.h>; usable from C++. _GNU_SOURCE is not needed.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define FORKSRV_FOREVER UINT64_MAX
+
+/* The ABI of this header. It grows when functions are added and never changes otherwise: a break
+ * of the ABI is a new soname. */
+#define FORKSRV_ABI 0
+
+/* The ABI number and the version ("0.1.0") of the library that is loaded. */
+unsigned forksrv_abi(void);
+const char *forksrv_version(void);
+
+struct forksrv;        /* a session */
+struct forksrv_spec;   /* what a worker shall be */
+struct forksrv_worker; /* a worker that was started, or attached to, on a session */
+struct forksrv_list;   /* an answer of forksrv_list_workers */
+struct forksrv_status; /* an answer of forksrv_get_status */
+
+/* ---- a session ------------------------------------------------------------------------------ */
+
+/* forksrv_new: a session that is not connected yet. -ENOMEM. Free it with forksrv_free. */
+int forksrv_new(struct forksrv **ret_session);
+
+/* forksrv_free: ends the session and frees it and all of its workers' handles. Workers of lifetime
+ * `session` are ended by the server, detached ones go on. A private instance ends. NULL is fine. */
+void forksrv_free(struct forksrv *session);
+
+/* What to connect to. Each is optional, and must be called before forksrv_open; NULL takes it back.
+ *
+ *   address   path of the control socket. Otherwise $FORKSRV_ADDRESS, then the session instance's
+ *             $XDG_RUNTIME_DIR/forksrv/control, then the system instance's
+ *             /run/forksrv/USER/control of the calling user.
+ *   user      take the system instance of that user: /run/forksrv/USER/control. For root, the key
+ *             is then looked for as forksrv.authkey.USER in the system credential stores.
+ *   authkey   the key itself: exactly 32 bytes, copied, erased by forksrv_free.
+ *   authkey_file  a file of exactly 32 bytes that neither group nor others may read. Otherwise
+ *             $FORKSRV_AUTHKEY_FILE, $CREDENTIALS_DIRECTORY/forksrv.authkey, an fd passed by
+ *             systemd's OpenFile= under the name forksrv.authkey,
+ *             $XDG_RUNTIME_DIR/credstore/forksrv.authkey; for root the system credential stores.
+ *   timeout   the time limit of connect and handshake together. Default: 10 seconds.
+ *   daemon    the forksrvd that forksrv_open_private starts. Otherwise $FORKSRV_DAEMON, then the
+ *             installed one.
+ *   lazy      if not 0, forksrv_open keeps back the handshake's last word to send it together with
+ *             the first request, which saves the server a wake-up. The first request must follow
+ *             within a second. Default: 0.
+ *
+ * Errors: -EINVAL (empty, too long, wrong size), -ENOMEM, -EISCONN (already open). */
+int forksrv_set_address(struct forksrv *session, const char *path);
+int forksrv_set_user(struct forksrv *session, const char *user);
+int forksrv_set_authkey(struct forksrv *session, const void *key, size_t size);
+int forksrv_set_authkey_file(struct forksrv *session, const char *path);
+int forksrv_set_timeout(struct forksrv *session, uint64_t usec);
+int forksrv_set_daemon(struct forksrv *session, const char *path);
+int forksrv_set_lazy(struct forksrv *session, int lazy);
+
+/* forksrv_open: connects, makes sure that root or the caller's own uid made the listener, has the
+ * server prove that it knows the key, and proves the same to it. Blocks, at most for the timeout.
+ * On failure the session can be set up anew and opened again.
+ *
+ *   -ENOENT, -ECONNREFUSED   no instance: no socket at the address, or nobody behind it
+ *   -ENOKEY                  no key was found; the text lists where it was looked for
+ *   -EKEYREJECTED            the server refused our key, or could not prove that it has it
+ *   -EPERM                   the listener was made by another user, or a key file is readable by others
+ *   -EPROTO                  whoever answered does not speak this protocol
+ *   -ETIMEDOUT, -EACCES, -ENOMEM, -EISCONN, ... as connect(2) has them */
+int forksrv_open(struct forksrv *session);
+
+/* forksrv_open_private: starts a forksrvd of this program's own, with a socket and a key that the
+ * library makes and that nobody else ever sees, and connects to it. It ends with the session, or with this
+ * program, whatever ends it. Errors: those of forksrv_open; -ENOENT: forksrvd was not found. */
+int forksrv_open_private(struct forksrv *session);
+
+/* The text of the last failure on this session; "" if there was none. Valid until the next call. */
+const char *forksrv_error(const struct forksrv *session);
+
+/* Where the session is, or would be, connected to: the path, or "private". "" before forksrv_open. */
+const char *forksrv_address(const struct forksrv *session);
+
+/* ---- what a worker shall be ----------------------------------------------------------------- */
+
+/* A spec starts out with: no argv, an EMPTY environment, working directory "/", fds 0, 1 and 2 on
+ * /dev/null and no others, a new session (setsid), all signals default and unblocked, lifetime
+ * `session`, everything else as the server has it. It can be used for any number of spawns on any
+ * number of sessions. */
+int forksrv_spec_new(struct forksrv_spec **ret_spec);
+void forksrv_spec_free(struct forksrv_spec *spec);
+
+/* program: what to execute. With a slash in it: that file, relative to the worker's working directory.
+ * Without: it is searched for in the PATH of the worker's own environment. Default: argv[0].
+ * argv: NULL-terminated, at least argv[0]. Together with the environment at most 3 MiB: -E2BIG. */
+int forksrv_spec_set_program(struct forksrv_spec *spec, const char *program);
+int forksrv_spec_set_argv(struct forksrv_spec *spec, const char *const *argv);
+
+/* environ: the whole environment, NULL-terminated list of NAME=VALUE; replaces what was set before.
+ * setenv, unsetenv change single variables of it. -EINVAL: no '=' or an empty name. */
+int forksrv_spec_set_environ(struct forksrv_spec *spec, const char *const *environ_);
+int forksrv_spec_setenv(struct forksrv_spec *spec, const char *name, const char *value);
+int forksrv_spec_unsetenv(struct forksrv_spec *spec, const char *name);
+
+int forksrv_spec_set_cwd(struct forksrv_spec *spec, const char *path);
+
+/* map_fd: the worker gets the caller's `fd` as `target`. The fd is borrowed: it must stay open until
+ * forksrv_spawn or forksrv_submit returned. One fd may be mapped to many targets; at most 250
+ * mappings of at most 250 different fds: -E2BIG. -EBADF, -EINVAL (target twice, or out of range). */
+int forksrv_spec_map_fd(struct forksrv_spec *spec, int fd, int target);
+
+/* umask: 0 to 0777. rlimit: a RLIMIT_* of <sys/resource.h>, RLIM_INFINITY is UINT64_MAX.
+ * nice: -20 to 19, absolute. oom_score_adj: -1000 to 1000.
+ * blocked, ignored: sets of signals, bit n-1 for signal n, as in /proc/PID/status. */
+int forksrv_spec_set_umask(struct forksrv_spec *spec, mode_t mask);
+int forksrv_spec_set_rlimit(struct forksrv_spec *spec, int resource, uint64_t soft, uint64_t hard);
+int forksrv_spec_set_nice(struct forksrv_spec *spec, int nice);
+int forksrv_spec_set_oom_score_adj(struct forksrv_spec *spec, int adj);
+int forksrv_spec_set_blocked_signals(struct forksrv_spec *spec, uint64_t set);
+int forksrv_spec_set_ignored_signals(struct forksrv_spec *spec, uint64_t set);
+
+/* time_limit: from the start; then SIGTERM, after the grace time SIGKILL, and the end's reason is
+ * FORKSRV_REASON_TIME_LIMIT. 0: none (the default). grace: 0 takes the server's (default 5 s). */
+int forksrv_spec_set_time_limit(struct forksrv_spec *spec, uint64_t usec);
+int forksrv_spec_set_grace(struct forksrv_spec *spec, uint64_t usec);
+
+/* name: for people, 1 to 64 bytes, no control characters. Need not be unique. */
+int forksrv_spec_set_name(struct forksrv_spec *spec, const char *name);
+
+/* Limits of the worker's own cgroup. The worker fails with stage FORKSRV_STAGE_CGROUP and -EOPNOTSUPP
+ * where the instance has no such controller. memory_max: bytes. tasks_max: threads and
+ * processes. cpu_weight: 1 to 10000. 0: not set. */
+int forksrv_spec_set_memory_max(struct forksrv_spec *spec, uint64_t bytes);
+int forksrv_spec_set_tasks_max(struct forksrv_spec *spec, uint64_t tasks);
+int forksrv_spec_set_cpu_weight(struct forksrv_spec *spec, uint64_t weight);
+
+enum forksrv_spec_flag {
+    /* The worker outlives this session. Its end is kept by the server for a while. */
+    FORKSRV_DETACHED = 1 << 0,
+    /* A process group of its own in the server's session, instead of a session of its own. */
+    FORKSRV_PROCESS_GROUP = 1 << 1,
+    /* PR_SET_NO_NEW_PRIVS: set-user-ID programs and file capabilities have no effect. */
+    FORKSRV_NO_NEW_PRIVS = 1 << 2,
+    /* A cgroup of its own even without limits: its descendants, too, end when it is ended. */
+    FORKSRV_OWN_CGROUP = 1 << 3
+};
+int forksrv_spec_set_flags(struct forksrv_spec *spec, unsigned flags);
+
+/* How much the server shall report before the end. */
+enum forksrv_report {
+    FORKSRV_REPORT_END = 0,     /* nothing: cheapest */
+    FORKSRV_REPORT_STARTED = 1, /* once the process exists; its exec can still fail afterwards */
+    FORKSRV_REPORT_EXECED = 2   /* once the program runs (the default): a failed exec is a failed spawn */
+};
+int forksrv_spec_set_report(struct forksrv_spec *spec, enum forksrv_report report);
+
+/* Whether the server shall send a pidfd with its report (default 1; without a report there is none). */
+int forksrv_spec_set_pidfd(struct forksrv_spec *spec, int wanted);
+
+/* ---- starting ------------------------------------------------------------------------------- */
+
+/* forksrv_spawn: starts a worker and waits for the report that the spec asks for. The spec
+ * can be freed right after it. On failure nothing runs, and the negative errno is that of the stage that
+ * failed: -ENOENT for a program that is not there. forksrv_last_stage() tells which stage.
+ * -ETIMEDOUT: no report in time; the worker is then ended by the server (or was never started).
+ * -EAGAIN: a limit of the server is reached; the text names it. -ENOTCONN: session lost. */
+int forksrv_spawn(struct forksrv *session, const struct forksrv_spec *spec, uint64_t timeout, struct forksrv_worker **ret_worker);
+
+/* forksrv_submit: the same without waiting for anything. The request is queued; forksrv_process() or any
+ * blocking call sends it; what became of it is told by an event, or by the worker's state.
+ * -EAGAIN: 4 MiB are queued already: process first. */
+int forksrv_submit(struct forksrv *session, const struct forksrv_spec *spec, struct forksrv_worker **ret_worker);
+
+enum forksrv_stage {
+    FORKSRV_STAGE_NONE = 0,
+    FORKSRV_STAGE_REQUEST = 1, /* the request itself */
+    FORKSRV_STAGE_LIMIT = 2,   /* a limit of the server */
+    FORKSRV_STAGE_CGROUP = 3,
+    FORKSRV_STAGE_CLONE = 4,
+    FORKSRV_STAGE_SIGNALS = 5,
+    FORKSRV_STAGE_SESSION = 6, /* setsid, setpgid */
+    FORKSRV_STAGE_FDS = 7,
+    FORKSRV_STAGE_CWD = 8,
+    FORKSRV_STAGE_RLIMIT = 9,
+    FORKSRV_STAGE_NICE = 10,
+    FORKSRV_STAGE_OOM_SCORE = 11,
+    FORKSRV_STAGE_PRIVILEGES = 12, /* no_new_privs */
+    FORKSRV_STAGE_EXEC = 13
+};
+/* The stage at which the last forksrv_spawn of this session failed, and a stage's name ("exec"). */
+enum forksrv_stage forksrv_last_stage(const struct forksrv *session);
+const char *forksrv_stage_name(enum forksrv_stage stage);
+
+/* ---- a worker ------------------------------------------------------------------------------- */
+
+enum forksrv_state {
+    FORKSRV_STATE_SUBMITTED = 0, /* asked for, no answer yet */
+    FORKSRV_STATE_RUNNING = 1,   /* reported as started */
+    FORKSRV_STATE_FAILED = 2,    /* never ran: see forksrv_worker_failure */
+    FORKSRV_STATE_ENDED = 3,     /* ended: see forksrv_worker_end */
+    FORKSRV_STATE_LOST = 4       /* the session was lost first: its end is unknown here */
+};
+
+enum forksrv_reason {
+    FORKSRV_REASON_EXITED = 1,
+    FORKSRV_REASON_SIGNALLED = 2,
+    FORKSRV_REASON_TIME_LIMIT = 3,
+    FORKSRV_REASON_SESSION_ENDED = 4,
+    FORKSRV_REASON_STOPPED = 5 /* the instance was stopped */
+};
+const char *forksrv_reason_name(enum forksrv_reason reason); /* "exited", "time-limit", ... */
+
+/* How a worker ended. Times in microseconds, sizes in KiB. */
+struct forksrv_end {
+    int code;                   /* exit code 0 to 255, or -1 if a signal ended it */
+    int signo;                  /* the signal that ended it, or 0 */
+    int core_dumped;            /* 1 if it dumped core */
+    enum forksrv_reason reason; /* why */
+    uint64_t wall;              /* from its start to its end */
+    uint64_t user_time;
+    uint64_t system_time;
+    uint64_t max_rss;
+    uint64_t minor_faults;
+    uint64_t major_faults;
+    uint64_t blocks_in;
+    uint64_t blocks_out;
+    uint64_t voluntary_switches;
+    uint64_t involuntary_switches;
+    uint64_t reserved[8];
+};
+
+/* All of these are cheap and do no I/O. id and pid are 0 while not known. The pidfd is the handle's, or -1;
+ * take_pidfd gives it away: the caller closes it. failure: a negative errno, 0 if it did not
+ * fail; ret_text and ret_stage may be NULL. end: -EAGAIN while it has not ended. */
+uint64_t forksrv_worker_id(const struct forksrv_worker *worker);
+pid_t forksrv_worker_pid(const struct forksrv_worker *worker);
+int forksrv_worker_pidfd(const struct forksrv_worker *worker);
+int forksrv_worker_take_pidfd(struct forksrv_worker *worker);
+enum forksrv_state forksrv_worker_state(const struct forksrv_worker *worker);
+int forksrv_worker_failure(const struct forksrv_worker *worker, enum forksrv_stage *ret_stage, const char **ret_text);
+int forksrv_worker_end(const struct forksrv_worker *worker, struct forksrv_end *ret_end);
+void forksrv_worker_set_data(struct forksrv_worker *worker, void *data);
+void *forksrv_worker_data(const struct forksrv_worker *worker);
+
+/* forksrv_worker_wait: until it ended (0), failed (its negative errno) or was lost (-ENOTCONN). */
+int forksrv_worker_wait(struct forksrv_worker *worker, uint64_t timeout, struct forksrv_end *ret_end);
+
+/* forksrv_worker_free: frees the handle only; the worker itself goes on. NULL is fine. */
+void forksrv_worker_free(struct forksrv_worker *worker);
+
+/* forksrv_attach: a handle for a worker that another session started: by its id, or, if id is 0, by
+ * its name (-EEXIST if several have it). Also for one that ended while its end is still kept.
+ * -ESRCH: there is none. */
+int forksrv_attach(struct forksrv *session, uint64_t id, const char *name, uint64_t timeout, struct forksrv_worker **ret_worker);
+
+/* ---- other requests: each blocks for the answer ------------------------------------------------ */
+
+enum forksrv_signal_flag {
+    FORKSRV_SIGNAL_GROUP = 1 << 0, /* the worker's whole process group */
+    FORKSRV_SIGNAL_ALL = 1 << 1    /* everything in the worker's own cgroup; SIGKILL only */
+};
+/* -ESRCH: no such worker, or it ended already. -EINVAL: no such signal. */
+int forksrv_signal(struct forksrv *session, uint64_t id, int signo, unsigned flags, uint64_t timeout);
+/* The same, queued without waiting for an answer; for forwarding signals. */
+int forksrv_submit_signal(struct forksrv *session, uint64_t id, int signo, unsigned flags);
+
+/* One worker as forksrv_list_workers tells it. Strings live as long as the list. */
+struct forksrv_info {
+    uint64_t id;
+    pid_t pid;
+    enum forksrv_state state;   /* RUNNING or ENDED */
+    unsigned flags;             /* FORKSRV_DETACHED, ... */
+    const char *name;           /* "" if it has none */
+    const char *program;
+    uint64_t session;           /* number of the session that started it; 0: it is gone */
+    uint64_t started_at;        /* wall clock, since 1970 */
+    struct forksrv_end end;     /* of an ENDED one; of a running one only `wall` */
+};
+int forksrv_list_workers(struct forksrv *session, uint64_t timeout, struct forksrv_list **ret_list);
+size_t forksrv_list_count(const struct forksrv_list *list);
+const struct forksrv_info *forksrv_list_get(const struct forksrv_list *list, size_t index);
+void forksrv_list_free(struct forksrv_list *list);
+
+/* The instance's state: named counters and limits ("workers.live", "limit.workers", ...) and texts
+ * ("version"). forksrv(1) lists them; new names may come. For a text ret_text is not NULL. */
+int forksrv_get_status(struct forksrv *session, uint64_t timeout, struct forksrv_status **ret_status);
+size_t forksrv_status_count(const struct forksrv_status *status);
+int forksrv_status_get(const struct forksrv_status *status, size_t index, const char **ret_name, uint64_t *ret_value, const char **ret_text);
+void forksrv_status_free(struct forksrv_status *status);
+
+/* forksrv_watch: from now on events of ALL workers of the instance come in (on = 1), or no more (0). */
+int forksrv_watch(struct forksrv *session, int on, uint64_t timeout);
+
+/* forksrv_ping: one round trip on the session. */
+int forksrv_ping(struct forksrv *session, uint64_t timeout);
+
+/* ---- events, and foreign event loops ----------------------------------------------------------- */
+
+enum forksrv_event_kind {
+    FORKSRV_EVENT_STARTED = 1, /* a worker of this session runs */
+    FORKSRV_EVENT_FAILED = 2,  /* a worker of this session could not be started */
+    FORKSRV_EVENT_ENDED = 3,   /* a worker of this session ended */
+    FORKSRV_EVENT_WATCH_STARTED = 4, /* forksrv_watch: some worker was started, ... */
+    FORKSRV_EVENT_WATCH_FAILED = 5,
+    FORKSRV_EVENT_WATCH_ENDED = 6,
+    FORKSRV_EVENT_WATCH_LOST = 7, /* this reader was too slow: `count` events are missing */
+    FORKSRV_EVENT_CLOSED = 8      /* the session is lost; comes once, as the last one */
+};
+struct forksrv_event {
+    enum forksrv_event_kind kind;
+    struct forksrv_worker *worker;   /* 1 to 3: the handle. Otherwise NULL. */
+    const struct forksrv_info *info; /* 4 to 6: valid until the next call. Otherwise NULL. */
+    int error;                       /* 2, 5: a negative errno; 8: why it was lost. Otherwise 0. */
+    enum forksrv_stage stage;        /* 2, 5 */
+    const char *text;                /* 2, 5, 8: for people; valid until the next call. Otherwise "". */
+    uint64_t count;                  /* 7 */
+};
+
+/* fd: to be polled for forksrv_events() (a set of POLLIN and POLLOUT of <poll.h>; it changes with every
+ * call on the session). When ready, call forksrv_process(): it sends and receives what is possible without
+ * blocking. Then take the events with forksrv_next_event() until it returns 0.
+ * process: 0, or negative errno when the session is lost (its FORKSRV_EVENT_CLOSED is queued).
+ * next_event: 1 and an event, or 0 if there is none. Events are also queued, never lost, while blocking calls run.
+ * A worker's event is dropped when its handle is freed, and by a forksrv_spawn/forksrv_worker_wait that tells the same. */
+int forksrv_fd(const struct forksrv *session);
+int forksrv_events(const struct forksrv *session);
+int forksrv_process(struct forksrv *session);
+int forksrv_next_event(struct forksrv *session, struct forksrv_event *ret_event);
+
+/* forksrv_wait_event: blocks until there is an event. 1, or -ETIMEDOUT, or as forksrv_process. */
+int forksrv_wait_event(struct forksrv *session, uint64_t timeout, struct forksrv_event *ret_event);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

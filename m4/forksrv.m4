@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+
+# FORKSRV_UNIT_DIR(VARIABLE OF systemd.pc, NAME OF THE OPTION, WHAT GOES THERE)
+# The folder that systemd names, below our own prefix if that is not systemd's.
+AC_DEFUN([FORKSRV_UNIT_DIR], [
+    AC_ARG_WITH([$2-dir], [AS_HELP_STRING([--with-$2-dir=DIR], [where $3 go])],
+        [$1=$withval],
+        [PKG_CHECK_VAR([FORKSRV_PC_$1], [systemd], [$1])
+         AS_CASE([$1],
+            [systemdsystemunitdir], [fallback='${prefix}/lib/systemd/system'],
+            [systemduserunitdir], [fallback='${prefix}/lib/systemd/user'],
+            [systemdsystempresetdir], [fallback='${prefix}/lib/systemd/system-preset'],
+            [systemduserpresetdir], [fallback='${prefix}/lib/systemd/user-preset'],
+            [sysusersdir], [fallback='${prefix}/lib/sysusers.d'],
+            [tmpfilesdir], [fallback='${prefix}/lib/tmpfiles.d'],
+            [fallback='${prefix}/lib/systemd/catalog'])
+         AS_IF([test "x$prefix" = x/usr && test -n "$FORKSRV_PC_$1"], [$1=$FORKSRV_PC_$1], [$1=$fallback])])
+    AC_SUBST([$1])
+])
+
+# FORKSRV_TRY(VARIABLE, FLAG): takes the flag if the compiler and linker do.
+AC_DEFUN([FORKSRV_TRY], [
+    AC_MSG_CHECKING([whether $CC takes $2])
+    forksrv_saved_CFLAGS=$CFLAGS
+    CFLAGS="$CFLAGS -Werror $2"
+    AC_LINK_IFELSE([AC_LANG_PROGRAM([], [])],
+        [AC_MSG_RESULT([yes]); $1="$$1 $2"],
+        [AC_MSG_RESULT([no]); FORKSRV_REFUSED="$FORKSRV_REFUSED $2"])
+    CFLAGS=$forksrv_saved_CFLAGS
+])
+
+AC_DEFUN([FORKSRV_FLAGS], [
+    FORKSRV_CFLAGS= FORKSRV_LDFLAGS= FORKSRV_PIE_CFLAGS= FORKSRV_PIE_LDFLAGS= FORKSRV_REFUSED=
+    m4_foreach_w([flag], [-Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef -Wwrite-strings
+            -Wpointer-arith -Wformat=2 -Wlogical-op -Wimplicit-fallthrough -Wswitch-enum -Wcast-qual
+            -fstack-protector-strong -fstack-clash-protection -fcf-protection -fno-common],
+        [FORKSRV_TRY([FORKSRV_CFLAGS], flag)])
+    FORKSRV_TRY([FORKSRV_LDFLAGS], [-Wl,-z,relro])
+    FORKSRV_TRY([FORKSRV_LDFLAGS], [-Wl,-z,now])
+    FORKSRV_TRY([FORKSRV_LDFLAGS], [-Wl,--as-needed])
+    FORKSRV_TRY([FORKSRV_PIE_CFLAGS], [-fPIE])
+    FORKSRV_TRY([FORKSRV_PIE_LDFLAGS], [-pie])
+    AS_IF([test "$enable_werror" = yes], [FORKSRV_CFLAGS="$FORKSRV_CFLAGS -Werror"])
+    AS_IF([test "$enable_sanitizers" = yes], [
+        FORKSRV_CFLAGS="$FORKSRV_CFLAGS -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
+        FORKSRV_LDFLAGS="$FORKSRV_LDFLAGS -fsanitize=address,undefined"
+        AC_DEFINE([FORKSRV_SANITIZERS], [1], [Built with ASan and UBSan])],
+        [FORKSRV_TRY([FORKSRV_LDFLAGS], [-Wl,-z,defs])])
+    AS_IF([test "$enable_coverage" = yes], [
+        FORKSRV_CFLAGS="$FORKSRV_CFLAGS --coverage -fprofile-update=atomic"
+        FORKSRV_LDFLAGS="$FORKSRV_LDFLAGS --coverage"
+        AC_DEFINE([FORKSRV_COVERAGE], [1], [Built for make coverage])])
+    AC_SUBST([FORKSRV_CFLAGS])
+    AC_SUBST([FORKSRV_LDFLAGS])
+    AC_SUBST([FORKSRV_PIE_CFLAGS])
+    AC_SUBST([FORKSRV_PIE_LDFLAGS])
+])
