@@ -18,6 +18,17 @@ AC_DEFUN([FORKSRV_UNIT_DIR], [
     AC_SUBST([$1])
 ])
 
+# FORKSRV_UNIT_KEYS(VERSION...)
+# Lines of unit files that begin with @sinceVERSION@ are for that systemd and later ones.
+AC_DEFUN([FORKSRV_UNIT_KEYS], [
+    UNIT_SED_SINCE=
+    m4_foreach_w([wanted], [$1],
+        [PKG_CHECK_EXISTS([libsystemd >= wanted],
+            [UNIT_SED_SINCE="$UNIT_SED_SINCE -e 's|^@since[]wanted[]@||'"],
+            [UNIT_SED_SINCE="$UNIT_SED_SINCE -e '/^@since[]wanted[]@/d'"])])
+    AC_SUBST([UNIT_SED_SINCE])
+])
+
 # FORKSRV_TRY(VARIABLE, FLAG): takes the flag if the compiler and linker do.
 AC_DEFUN([FORKSRV_TRY], [
     AC_MSG_CHECKING([whether $CC takes $2])
