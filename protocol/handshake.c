@@ -27,7 +27,7 @@ const char *handshake_result_text(enum handshake_result r) {
     case HANDSHAKE_READY:
         return NULL;
     case HANDSHAKE_TOO_LONG:
-        return "a frame of the handshake is too long";
+        return "a frame of the handshake is empty or too long";
     case HANDSHAKE_BAD_CHALLENGE:
         return "the challenge is malformed or too short";
     case HANDSHAKE_WEAK_DIGEST:
@@ -37,13 +37,17 @@ const char *handshake_result_text(enum handshake_result r) {
     case HANDSHAKE_REFLECTED:
         return "our own challenge was sent back";
     case HANDSHAKE_REFUSED:
-        return "the peer refused our authkey";
+        return "the peer refused: it has another authkey, or no room for us now";
     case HANDSHAKE_NOT_WELCOME:
         return "the peer answered neither welcome nor failure";
     case HANDSHAKE_BROKEN:
         return "the HMAC could not be computed";
     }
     return "unknown";
+}
+
+static bool is_word(const uint8_t *p, size_t n, const char *word) {
+    return n == strlen(word) && memcmp(p, word, n) == 0;
 }
 
 static void say(struct handshake *h, const void *a, size_t a_size, const void *b, size_t b_size) {
@@ -75,6 +79,9 @@ static void say_challenge(struct handshake *h) {
 /* The peer's challenge: answered with the digest that it names. */
 static enum handshake_result step_challenge(struct handshake *h, const uint8_t *key, size_t key_size, const uint8_t *p,
                                             size_t n) {
+    /* A server that has no room, or no time left, says so instead of a challenge. */
+    if (is_word(p, n, failure_word))
+        return HANDSHAKE_REFUSED;
     if (n < CHALLENGE_WORD || memcmp(p, challenge_word, CHALLENGE_WORD) != 0)
         return HANDSHAKE_BAD_CHALLENGE;
     p += CHALLENGE_WORD;
@@ -103,7 +110,7 @@ static enum handshake_result step_challenge(struct handshake *h, const uint8_t *
 static enum handshake_result step_answer(struct handshake *h, const uint8_t *key, size_t key_size, const uint8_t *p, size_t n) {
     enum mac_digest digest;
     size_t prefix;
-    if (n == sizeof failure_word - 1 && memcmp(p, failure_word, n) == 0)
+    if (is_word(p, n, failure_word))
         return HANDSHAKE_REFUSED;
     if (mac_digest_parse(p, n, &digest, &prefix) < 0)
         return HANDSHAKE_WEAK_DIGEST;
@@ -123,9 +130,9 @@ static enum handshake_result step_answer(struct handshake *h, const uint8_t *key
 /* The peer's word on our answer. */
 static enum handshake_result step_word(struct handshake *h, const uint8_t *key, size_t key_size, const uint8_t *p, size_t n) {
     (void)h, (void)key, (void)key_size;
-    if (n == sizeof welcome_word - 1 && memcmp(p, welcome_word, n) == 0)
+    if (is_word(p, n, welcome_word))
         return HANDSHAKE_MORE;
-    if (n == sizeof failure_word - 1 && memcmp(p, failure_word, n) == 0)
+    if (is_word(p, n, failure_word))
         return HANDSHAKE_REFUSED;
     return HANDSHAKE_NOT_WELCOME;
 }

@@ -20,12 +20,12 @@ enum handshake_result {
     HANDSHAKE_READY,    /* both sides have proved themselves */
 
     /* The rest are failures. The machine has put #FAILURE# in `out` wherever the peer is to hear of it. */
-    HANDSHAKE_TOO_LONG,      /* a frame over 256 bytes, or a negative length */
+    HANDSHAKE_TOO_LONG,      /* a frame over 256 bytes, an empty one, or a negative length */
     HANDSHAKE_BAD_CHALLENGE, /* not a challenge, or too short a one */
     HANDSHAKE_WEAK_DIGEST,   /* MD5, the form without a prefix, or a digest that we do not know */
     HANDSHAKE_WRONG_MAC,     /* the peer does not know the key */
     HANDSHAKE_REFLECTED,     /* our own challenge came back */
-    HANDSHAKE_REFUSED,       /* the peer says #FAILURE#: it does not accept our answer */
+    HANDSHAKE_REFUSED,       /* the peer says #FAILURE#: it does not accept our answer, or nobody at all now */
     HANDSHAKE_NOT_WELCOME,   /* neither #WELCOME# nor #FAILURE# where one of them was due */
     HANDSHAKE_BROKEN,        /* the MAC could not be computed */
 };

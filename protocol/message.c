@@ -16,6 +16,7 @@ enum kind {
     STR,   /* bytes, one NUL, at the end */
     STRS,  /* zero or more of these */
     ARRAY, /* zero or more elements of `size` bytes */
+    TUPLE, /* `size` bytes */
     TREE,  /* attributes */
 };
 
@@ -50,30 +51,30 @@ static const struct {
     uint16_t type;
     enum message_sender sender;
     unsigned states;
-    bool fds; /* may bring fds */
+    uint16_t flags; /* permitted ones */
 } messages[I_COUNT] = {
-    [I_HELLO] = {MSG_HELLO, FROM_CLIENT, READY, false},
-    [I_SPAWN] = {MSG_SPAWN, FROM_CLIENT, READY, true},
-    [I_SIGNAL] = {MSG_SIGNAL, FROM_CLIENT, READY | CLOSING, false},
-    [I_LIST] = {MSG_LIST, FROM_CLIENT, READY | CLOSING, false},
-    [I_STATUS] = {MSG_STATUS, FROM_CLIENT, READY | CLOSING, false},
-    [I_WATCH] = {MSG_WATCH, FROM_CLIENT, READY | CLOSING, false},
-    [I_BYE] = {MSG_BYE, FROM_CLIENT, READY | CLOSING, false},
-    [I_WAIT] = {MSG_WAIT, FROM_CLIENT, READY | CLOSING, false},
-    [I_HELLO_REPLY] = {MSG_HELLO_REPLY, FROM_SERVER, READY | CLOSING, false},
-    [I_STARTED] = {MSG_STARTED, FROM_SERVER, READY | CLOSING, true},
-    [I_FAILED] = {MSG_FAILED, FROM_SERVER, READY | CLOSING, false},
-    [I_EXITED] = {MSG_EXITED, FROM_SERVER, READY | CLOSING, false},
-    [I_LISTED] = {MSG_LISTED, FROM_SERVER, READY | CLOSING, false},
-    [I_STATUS_REPLY] = {MSG_STATUS_REPLY, FROM_SERVER, READY | CLOSING, false},
-    [I_EVENT] = {MSG_EVENT, FROM_SERVER, READY | CLOSING, false},
-    [I_ERROR] = {MSG_ERROR, FROM_SERVER, READY | CLOSING, false},
-    [I_DONE] = {MSG_DONE, FROM_SERVER, READY | CLOSING, false},
+    [I_HELLO] = {MSG_HELLO, FROM_CLIENT, READY, 0},
+    [I_SPAWN] = {MSG_SPAWN, FROM_CLIENT, READY, MESSAGE_FDS},
+    [I_SIGNAL] = {MSG_SIGNAL, FROM_CLIENT, READY | CLOSING, 0},
+    [I_LIST] = {MSG_LIST, FROM_CLIENT, READY | CLOSING, 0},
+    [I_STATUS] = {MSG_STATUS, FROM_CLIENT, READY | CLOSING, 0},
+    [I_WATCH] = {MSG_WATCH, FROM_CLIENT, READY | CLOSING, 0},
+    [I_BYE] = {MSG_BYE, FROM_CLIENT, READY | CLOSING, 0},
+    [I_WAIT] = {MSG_WAIT, FROM_CLIENT, READY | CLOSING, 0},
+    [I_HELLO_REPLY] = {MSG_HELLO_REPLY, FROM_SERVER, READY | CLOSING, 0},
+    [I_STARTED] = {MSG_STARTED, FROM_SERVER, READY | CLOSING, MESSAGE_FDS},
+    [I_FAILED] = {MSG_FAILED, FROM_SERVER, READY | CLOSING, 0},
+    [I_EXITED] = {MSG_EXITED, FROM_SERVER, READY | CLOSING, 0},
+    [I_LISTED] = {MSG_LISTED, FROM_SERVER, READY | CLOSING, MESSAGE_MORE},
+    [I_STATUS_REPLY] = {MSG_STATUS_REPLY, FROM_SERVER, READY | CLOSING, 0},
+    [I_EVENT] = {MSG_EVENT, FROM_SERVER, READY | CLOSING, 0},
+    [I_ERROR] = {MSG_ERROR, FROM_SERVER, READY | CLOSING, 0},
+    [I_DONE] = {MSG_DONE, FROM_SERVER, READY | CLOSING, 0},
 };
 
 static const struct {
     enum kind kind;
-    uint32_t size; /* STR: most bytes with the NUL; ARRAY: of one element */
+    uint32_t size; /* STR: most bytes with the NUL; ARRAY: of one element; TUPLE: of all */
     uint32_t most; /* STRS: most strings; ARRAY: most elements */
     unsigned where;
 } attributes[ATTR_MAX] = {
@@ -109,7 +110,7 @@ static const struct {
     [ATTR_CPU_WEIGHT] = {U64, 0, 0, IN(SPAWN)},
     [ATTR_SIGNO] = {U32, 0, 0, IN(SIGNAL)},
     [ATTR_SIGNAL_FLAGS] = {U32, 0, 0, IN(SIGNAL)},
-    [ATTR_END] = {ARRAY, 16, 1, IN(EXITED) | ONE_WORKER},
+    [ATTR_END] = {TUPLE, 16, 0, IN(EXITED) | ONE_WORKER},
     [ATTR_RUSAGE] = {ARRAY, 8, 32, IN(EXITED) | ONE_WORKER},
     [ATTR_WALL] = {U64, 0, 0, IN(EXITED) | ONE_WORKER},
     [ATTR_STARTED_AT] = {U64, 0, 0, ONE_WORKER},
@@ -157,6 +158,8 @@ static bool value_fits(unsigned attr, const uint8_t *p, size_t n) {
         return strs_fit(p, n, attributes[attr].most);
     case ARRAY:
         return n % attributes[attr].size == 0 && n / attributes[attr].size <= attributes[attr].most;
+    case TUPLE:
+        return n == attributes[attr].size;
     case TREE:
         return true;
     case NONE:
@@ -226,9 +229,10 @@ int message_read(const uint8_t *p, size_t n, enum message_sender sender, enum se
         .serial = wire_get_u32(p + 4),
         .end = p + n,
     };
-    if ((message_fds(&m) > 0 && !messages[i].fds) || message_fds(&m) > LIMIT_FDS)
+    if ((m.flags & ~messages[i].flags) || message_fds(&m) > LIMIT_FDS)
         return -EBADMSG;
-    if (m.flags & ~(MESSAGE_FDS | MESSAGE_MORE))
+    /* Serial 0 names the session itself, and so no request. */
+    if (sender == FROM_CLIENT && m.serial == 0)
         return -EBADMSG;
     int r = read_attributes(p + MESSAGE_HEADER, m.end, i, &m);
     if (r < 0)
@@ -298,6 +302,10 @@ void message_begin(struct message_writer *w, struct wire_buf *buf, enum message_
 }
 
 uint8_t *message_put_space(struct message_writer *w, unsigned attr, size_t n) {
+    if (n > LIMIT_FRAME) {
+        w->too_long = true;
+        return NULL;
+    }
     size_t padded = (n + 3) & ~(size_t)3;
     uint8_t *p = wire_buf_reserve(w->buf, ATTRIBUTE_HEADER + padded);
     if (p == NULL)
@@ -358,7 +366,7 @@ int message_end(struct message_writer *w) {
     struct wire_buf *b = w->buf;
     size_t size = wire_buf_len(b) - w->frame;
     bool failed = b->failed;
-    if (failed || size - FRAME_HEADER > LIMIT_FRAME) {
+    if (failed || w->too_long || size - FRAME_HEADER > LIMIT_FRAME) {
         wire_buf_truncate(b, b->start + w->frame);
         b->failed = false;
         return failed ? -ENOMEM : -EMSGSIZE;

@@ -79,7 +79,7 @@ enum {
     ATTR_CPU_WEIGHT = 0x20,    /* u64, 1 to 10000 */
     ATTR_SIGNO = 0x22,         /* u32 */
     ATTR_SIGNAL_FLAGS = 0x23,  /* u32, SIGNAL_* */
-    ATTR_END = 0x24,           /* array of one: u32 enum end_kind, u32 code or signal, u32 enum end_reason, u32 zero */
+    ATTR_END = 0x24,           /* u32 enum end_kind, u32 code or signal, u32 enum end_reason, u32 zero */
     ATTR_RUSAGE = 0x25,        /* u64 each: enum rusage_field */
     ATTR_WALL = 0x26,          /* u64, microseconds */
     ATTR_STARTED_AT = 0x27,    /* u64, microseconds since 1970 */
@@ -201,6 +201,7 @@ struct message_writer {
     struct wire_buf *buf;
     size_t frame;  /* where the frame starts, as an offset from the buffer's head */
     size_t record; /* where an open record's header is */
+    bool too_long; /* a value was longer than any frame */
 };
 
 void message_begin(struct message_writer *w, struct wire_buf *buf, enum message_type type, uint16_t flags, uint32_t serial);
@@ -210,9 +211,11 @@ void message_put_str(struct message_writer *w, unsigned attr, const char *s);
 /* At most `max` bytes of it. */
 void message_put_str_cut(struct message_writer *w, unsigned attr, const char *s, size_t max);
 void message_put_bytes(struct message_writer *w, unsigned attr, const void *p, size_t n);
-/* Room for n bytes of a value, to be filled in at once; NULL if there is no memory. */
+/* Room for n bytes of a value, to be filled in at once; NULL if there is no memory, or if no frame
+ * has room for it. */
 uint8_t *message_put_space(struct message_writer *w, unsigned attr, size_t n);
 void message_open_record(struct message_writer *w);
 void message_close_record(struct message_writer *w);
-/* Completes the frame. -EMSGSIZE or -ENOMEM: the buffer is as it was before message_begin. */
+/* Completes the frame. -EMSGSIZE (over LIMIT_FRAME) or -ENOMEM (no memory, or over the bound of the buffer): the buffer is as it
+ * was before message_begin. */
 int message_end(struct message_writer *w);

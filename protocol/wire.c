@@ -54,17 +54,18 @@ static void compact(struct wire_buf *b) {
 uint8_t *wire_buf_reserve(struct wire_buf *b, size_t n) {
     if (b->failed)
         return NULL;
-    if (n <= b->size - b->end)
+    if (b->data != NULL && n <= b->size - b->end)
         return b->data + b->end;
     size_t len = wire_buf_len(b);
     if (n > SIZE_MAX / 2 - len || (b->max != 0 && len + n > b->max)) {
         b->failed = true;
         return NULL;
     }
-    if (b->data != NULL)
+    if (b->data != NULL) {
         compact(b);
-    if (n <= b->size - b->end)
-        return b->data + b->end;
+        if (n <= b->size - b->end)
+            return b->data + b->end;
+    }
     size_t size = b->size != 0 ? b->size : 512;
     while (size < len + n)
         size *= 2;

@@ -33,7 +33,7 @@ static inline size_t wire_buf_len(const struct wire_buf *b) {
     return b->end - b->start;
 }
 static inline const uint8_t *wire_buf_head(const struct wire_buf *b) {
-    return b->data + b->start;
+    return b->data != NULL ? b->data + b->start : NULL;
 }
 
 /* Room for n more bytes at the end: where to write them, or NULL. wire_buf_commit makes n of them count. */
