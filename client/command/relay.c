@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Signals of this process become signals of its worker. They are blocked and read from a signalfd, so that none is lost: those
+ * that come before the worker runs are kept until its id is known. It installs no handlers. */
+#include "relay.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+static const int relayed[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGCONT, SIGTSTP, SIGWINCH};
+
+int relay_init(struct relay *relay) {
+    *relay = (struct relay){.fd = -1};
+    sigset_t set, saved;
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof relayed / sizeof relayed[0]; i++) {
+        struct sigaction action;
+        /* What the caller has us ignore (nohup, a job in the background) stays ignored. Blocked, it would be kept and passed on.
+         */
+        if (sigaction(relayed[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
+            sigaddset(&set, relayed[i]);
+    }
+    if (sigprocmask(SIG_BLOCK, &set, &saved) < 0)
+        return -errno;
+    relay->fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (relay->fd < 0) {
+        int r = -errno;
+        sigprocmask(SIG_SETMASK, &saved, NULL);
+        return r;
+    }
+    return 0;
+}
+
+void relay_done(struct relay *relay) {
+    if (relay->fd < 0)
+        return;
+    close(relay->fd);
+    relay->fd = -1;
+}
+
+/* Sends all that is queued; what it receives is kept as events and as the worker's state. */
+static int flush_session(struct forksrv *session) {
+    int r = forksrv_process(session);
+    while (r >= 0 && (forksrv_events(session) & POLLOUT)) {
+        struct pollfd p = {.fd = forksrv_fd(session), .events = POLLOUT};
+        if (poll(&p, 1, -1) < 0 && errno != EINTR)
+            return -errno;
+        r = forksrv_process(session);
+    }
+    return r;
+}
+
+/* The worker has no terminal of its own, and the kernel drops SIGTSTP for a session that has none to come back
+ * from. So it is stopped outright, then this process is, as the shell expects; SIGCONT is passed on like any other. */
+static int stop_both(struct forksrv *session, uint64_t id, unsigned flags) {
+    int r = forksrv_submit_signal(session, id, SIGSTOP, flags);
+    if (r >= 0)
+        r = flush_session(session);
+    if (r >= 0)
+        raise(SIGSTOP);
+    return r;
+}
+
+static int pass_on(struct forksrv *session, uint64_t id, struct relay_signal s) {
+    int r = s.signo == SIGTSTP ? stop_both(session, id, s.flags) : forksrv_submit_signal(session, id, s.signo, s.flags);
+    /* A queue that is full means a server that reads nothing: the signal is lost, the session is not. */
+    return r == -EAGAIN ? 0 : r;
+}
+
+/* The server may never answer. Whoever asks twice to end is let go, and the server ends the worker with the session. */
+static int keep(struct relay *relay, struct relay_signal s) {
+    bool ending = s.signo == SIGINT || s.signo == SIGTERM || s.signo == SIGHUP || s.signo == SIGQUIT;
+    for (unsigned i = 0; i < relay->n_kept && ending; i++)
+        if (relay->kept[i].signo == s.signo) {
+            relay->given_up = s.signo;
+            return -EINTR;
+        }
+    if (relay->n_kept < RELAY_KEPT)
+        relay->kept[relay->n_kept++] = s;
+    return 0;
+}
+
+static int read_signals(struct relay *relay) {
+    struct signalfd_siginfo info;
+    int r = 0;
+    while (r >= 0 && read(relay->fd, &info, sizeof info) == (ssize_t)sizeof info) {
+        /* From the terminal: it went to a whole process group here, so it does there. kill() meant one process. */
+        unsigned flags = info.ssi_code == SI_KERNEL ? FORKSRV_SIGNAL_GROUP : 0;
+        r = keep(relay, (struct relay_signal){(int)info.ssi_signo, flags});
+    }
+    return r;
+}
+
+static int pass_on_kept(struct relay *relay, struct forksrv *session, uint64_t id) {
+    int r = 0;
+    for (unsigned i = 0; i < relay->n_kept && r >= 0; i++)
+        r = pass_on(session, id, relay->kept[i]);
+    relay->n_kept = 0;
+    return r;
+}
+
+static bool is_over(const struct forksrv_worker *worker) {
+    enum forksrv_state state = forksrv_worker_state(worker);
+    return state != FORKSRV_STATE_SUBMITTED && state != FORKSRV_STATE_RUNNING;
+}
+
+int relay_run(struct relay *relay, struct forksrv *session, struct forksrv_worker *worker) {
+    int r = forksrv_process(session);
+    while (r >= 0 && !is_over(worker)) {
+        struct pollfd p[2] = {{.fd = forksrv_fd(session), .events = (short)forksrv_events(session)},
+                              {.fd = relay->fd, .events = POLLIN}};
+        if (poll(p, 2, -1) < 0 && errno != EINTR)
+            return -errno;
+        if (p[1].revents != 0)
+            r = read_signals(relay);
+        if (r >= 0 && relay->n_kept > 0 && forksrv_worker_id(worker) != 0)
+            r = pass_on_kept(relay, session, forksrv_worker_id(worker));
+        if (r >= 0)
+            r = forksrv_process(session);
+    }
+    /* A session that is lost after the end came is no failure. */
+    return is_over(worker) ? 0 : r;
+}
