@@ -57,7 +57,9 @@ struct forksrv_status; /* an answer of forksrv_get_status */
 int forksrv_new(struct forksrv **ret_session);
 
 /* forksrv_free: ends the session and frees it and all of its workers' handles. Workers of lifetime
- * `session` are ended by the server, detached ones go on. A private instance ends. NULL is fine. */
+ * `session` are ended by the server, detached ones go on. What is queued to be sent is sent if that
+ * needs no waiting. A private instance ends, with all of its workers, soon afterwards: it is not waited
+ * for, and it is no child of this program. NULL is fine. */
 void forksrv_free(struct forksrv *session);
 
 /* What to connect to. Each is optional, and must be called before forksrv_open; NULL takes it back.
@@ -96,13 +98,17 @@ int forksrv_set_lazy(struct forksrv *session, int lazy);
  *   -ENOKEY                  no key was found; the text lists where it was looked for
  *   -EKEYREJECTED            the server refused our key, or could not prove that it has it
  *   -EPERM                   the listener was made by another user, or a key file is readable by others
+ *   -EINVAL                  a key file has not exactly 32 bytes, or is no regular file
+ *   -EACCES                  no permission for the socket or the key file, or the server takes no
+ *                            connection from us now
  *   -EPROTO                  whoever answered does not speak this protocol
- *   -ETIMEDOUT, -EACCES, -ENOMEM, -EISCONN, ... as connect(2) has them */
+ *   -ETIMEDOUT, -ENOMEM, -EISCONN, ... as connect(2) has them */
 int forksrv_open(struct forksrv *session);
 
 /* forksrv_open_private: starts a forksrvd of this program's own, with a socket and a key that the
- * library makes and that nobody else ever sees, and connects to it. It ends with the session, or with this
- * program, whatever ends it. Errors: those of forksrv_open; -ENOENT: forksrvd was not found. */
+ * library makes and that nobody else ever sees, and connects to it. A key that was set is forgotten. It ends
+ * with the session, or with this program and its forks, whatever ends them. It is a child of init (or of the
+ * nearest subreaper), not of this program. Errors: those of forksrv_open; -ENOENT: forksrvd was not found. */
 int forksrv_open_private(struct forksrv *session);
 
 /* The text of the last failure on this session; "" if there was none. Valid until the next call. */
@@ -132,11 +138,13 @@ int forksrv_spec_set_environ(struct forksrv_spec *spec, const char *const *envir
 int forksrv_spec_setenv(struct forksrv_spec *spec, const char *name, const char *value);
 int forksrv_spec_unsetenv(struct forksrv_spec *spec, const char *name);
 
+/* cwd: an absolute path: -EINVAL otherwise. NULL: "/". */
 int forksrv_spec_set_cwd(struct forksrv_spec *spec, const char *path);
 
 /* map_fd: the worker gets the caller's `fd` as `target`. The fd is borrowed: it must stay open until
  * forksrv_spawn or forksrv_submit returned. One fd may be mapped to many targets; at most 250
- * mappings of at most 250 different fds: -E2BIG. -EBADF, -EINVAL (target twice, or out of range). */
+ * mappings of at most 250 different fds: -E2BIG. -EBADF, -EINVAL (target twice, or not 0 to 1023). An fd
+ * of -1 takes the mapping of `target` back. */
 int forksrv_spec_map_fd(struct forksrv_spec *spec, int fd, int target);
 
 /* umask: 0 to 0777. rlimit: a RLIMIT_* of <sys/resource.h>, RLIM_INFINITY is UINT64_MAX.
@@ -192,7 +200,8 @@ int forksrv_spec_set_pidfd(struct forksrv_spec *spec, int wanted);
 /* forksrv_spawn: starts a worker and waits for the report that the spec asks for. The spec
  * can be freed right after it. On failure nothing runs, and the negative errno is that of the stage that
  * failed: -ENOENT for a program that is not there. forksrv_last_stage() tells which stage.
- * -ETIMEDOUT: no report in time; the worker is then ended by the server (or was never started).
+ * With FORKSRV_REPORT_END there is nothing to wait for: a failure is told as after forksrv_submit.
+ * -ETIMEDOUT: no report in time; should it still be started, it is killed at once.
  * -EAGAIN: a limit of the server is reached; the text names it. -ENOTCONN: session lost. */
 int forksrv_spawn(struct forksrv *session, const struct forksrv_spec *spec, uint64_t timeout, struct forksrv_worker **ret_worker);
 

@@ -1,0 +1,375 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* forksrv_open and everything before a session is there: settings, the search for address and key, who made the listener, the
+ * handshake with servers good and bad. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "client/forksrv.h"
+#include "common/cleanup.h"
+#include "protocol/frame.h"
+#include "tests/unit/fake.h"
+#include "tests/unit/unit.h"
+
+static struct forksrv *s;
+static struct fake fake;
+static char folder[64];
+
+static void setup(void) {
+    unsetenv("FORKSRV_ADDRESS");
+    unsetenv("FORKSRV_AUTHKEY_FILE");
+    unsetenv("CREDENTIALS_DIRECTORY");
+    unsetenv("LISTEN_PID");
+    strcpy(folder, "/tmp/forksrv-keys.XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    setenv("XDG_RUNTIME_DIR", folder, 1);
+    ck_assert_int_eq(forksrv_new(&s), 0);
+}
+
+static const char *below(const char *name) {
+    static char path[128];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return path;
+}
+
+static void teardown(void) {
+    forksrv_free(s);
+    unlink(below("key"));
+    unlink(below("forksrv.authkey"));
+    unlink(below("credstore/forksrv.authkey"));
+    rmdir(below("credstore"));
+    ck_assert_int_eq(rmdir(folder), 0);
+}
+
+static void write_key(const char *name, size_t size, mode_t mode) {
+    static const uint8_t zeros[64];
+    auto_fd fd = open(below(name), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(write(fd, size <= sizeof fake.key ? fake.key : zeros, size), (ssize_t)size);
+    ck_assert_int_eq(fchmod(fd, mode), 0);
+}
+
+static void assert_error(int r, int expected, const char *text) {
+    ck_assert_msg(r == expected, "%d (%s) instead of %d: %s", r, strerror(-r), expected, forksrv_error(s));
+    ck_assert_msg(strstr(forksrv_error(s), text) != NULL, "the error does not say '%s': %s", text, forksrv_error(s));
+}
+
+/* Until the client goes. */
+static void answer_hello(struct fake *f) {
+    struct message m;
+    while (fake_read(f, &m)) {
+        fake_check(m.type == MSG_HELLO);
+        struct wire_buf out;
+        struct message_writer w;
+        wire_buf_init(&out, 0);
+        message_begin(&w, &out, MSG_HELLO_REPLY, 0, m.serial);
+        message_put_u32(&w, ATTR_VERSION, PROTOCOL_VERSION);
+        fake_check(message_end(&w) == 0);
+        fake_write(f, &out, NULL, 0);
+    }
+}
+
+static void open_and_ping(void) {
+    int r = forksrv_open(s);
+    ck_assert_msg(r == 0, "%s", forksrv_error(s));
+    ck_assert_str_eq(forksrv_address(s), fake.address);
+    ck_assert_int_eq(forksrv_ping(s, FORKSRV_FOREVER), 0);
+    ck_assert_int_eq(forksrv_ping(s, FORKSRV_FOREVER), 0);
+    ck_assert_int_eq(forksrv_open(s), -EISCONN);
+    ck_assert_int_eq(forksrv_set_user(s, "x"), -EISCONN);
+}
+
+static void close_session(void) {
+    forksrv_free(s);
+    s = NULL;
+    fake_stop(&fake);
+}
+
+START_TEST(opens_with_a_given_key) {
+    fake_start(&fake, answer_hello);
+    ck_assert_int_eq(forksrv_set_address(s, fake.address), 0);
+    ck_assert_int_eq(forksrv_set_authkey(s, fake.key, sizeof fake.key), 0);
+    ck_assert_int_eq(forksrv_set_lazy(s, _i), 0);
+    open_and_ping();
+    close_session();
+}
+END_TEST
+
+/* Every place where a key is looked for, by environment. */
+START_TEST(finds_the_key) {
+    fake_start(&fake, answer_hello);
+    setenv("FORKSRV_ADDRESS", fake.address, 1);
+    switch (_i) {
+    case 0:
+        write_key("key", 32, 0600);
+        ck_assert_int_eq(forksrv_set_authkey_file(s, below("key")), 0);
+        break;
+    case 1:
+        write_key("key", 32, 0400);
+        setenv("FORKSRV_AUTHKEY_FILE", below("key"), 1);
+        break;
+    case 2:
+        write_key("forksrv.authkey", 32, 0440); /* as systemd's ACL shows */
+        setenv("CREDENTIALS_DIRECTORY", folder, 1);
+        ck_assert_int_eq(chown(below("forksrv.authkey"), 0, 0), 0);
+        break;
+    default:
+        ck_assert_int_eq(mkdir(below("credstore"), 0700), 0);
+        write_key("credstore/forksrv.authkey", 32, 0600);
+    }
+    open_and_ping();
+    close_session();
+}
+END_TEST
+
+START_TEST(takes_the_key_that_systemd_passes) {
+    fake_start(&fake, answer_hello);
+    setenv("FORKSRV_ADDRESS", fake.address, 1);
+    auto_fd fd = memfd_create("key", MFD_CLOEXEC);
+    ck_assert_int_eq(write(fd, fake.key, 32), 32);
+    ck_assert_int_ge(dup2(fd, 4), 0);
+    char pid[16];
+    snprintf(pid, sizeof pid, "%d", (int)getpid());
+    setenv("LISTEN_PID", pid, 1);
+    setenv("LISTEN_FDS", "2", 1);
+    setenv("LISTEN_FDNAMES", "other:forksrv.authkey", 1);
+    open_and_ping();
+    ck_assert_str_eq(getenv("LISTEN_FDS"), "2");
+    close_session();
+    close(4);
+}
+END_TEST
+
+static void wait_for_the_end(struct fake *f) {
+    struct message m;
+    fake_check(!fake_read(f, &m));
+}
+
+START_TEST(refuses_a_bad_key_file) {
+    static const struct {
+        size_t size;
+        mode_t mode;
+        int error;
+        const char *text;
+    } cases[] = {
+        {31, 0600, -EINVAL, "has 31 bytes, not 32"},
+        {33, 0600, -EINVAL, "has 33 bytes"},
+        {0, 0600, -EINVAL, "has 0 bytes"},
+        {32, 0640, -EPERM, "mode 0640"},
+        {32, 0604, -EPERM, "chmod 600"},
+        {32, 0620, -EPERM, "mode 0620"},
+    };
+    fake_start_raw(&fake, wait_for_the_end);
+    forksrv_set_address(s, fake.address);
+    write_key("key", cases[_i].size, cases[_i].mode);
+    forksrv_set_authkey_file(s, below("key"));
+    assert_error(forksrv_open(s), cases[_i].error, cases[_i].text);
+    ck_assert_ptr_nonnull(strstr(forksrv_error(s), below("key")));
+    close_session();
+}
+END_TEST
+
+START_TEST(refuses_a_folder_and_a_foreign_key) {
+    fake_start_raw(&fake, wait_for_the_end);
+    forksrv_set_address(s, fake.address);
+    forksrv_set_authkey_file(s, _i == 0 ? folder : below("key"));
+    if (_i == 1) {
+        write_key("key", 32, 0600);
+        if (chown(below("key"), 12345, 12345) < 0) {
+            /* Only root can make such a file. */
+            forksrv_free(s);
+            s = NULL;
+            fake_stop(&fake);
+            return;
+        }
+    }
+    if (_i == 0)
+        assert_error(forksrv_open(s), -EINVAL, "not a regular file");
+    else
+        assert_error(forksrv_open(s), -EPERM, "uid 12345");
+    close_session();
+}
+END_TEST
+
+START_TEST(tells_where_it_looked) {
+    fake_start_raw(&fake, wait_for_the_end);
+    forksrv_set_address(s, fake.address);
+    assert_error(forksrv_open(s), -ENOKEY, "$FORKSRV_AUTHKEY_FILE (not set)");
+    ck_assert_ptr_nonnull(strstr(forksrv_error(s), "$CREDENTIALS_DIRECTORY (not set)"));
+    ck_assert_ptr_nonnull(strstr(forksrv_error(s), "OpenFile="));
+    ck_assert_ptr_nonnull(strstr(forksrv_error(s), below("credstore/forksrv.authkey")));
+    ck_assert_ptr_nonnull(strstr(forksrv_error(s), "forksrv keygen"));
+    close_session();
+}
+END_TEST
+
+START_TEST(a_named_key_must_be_there) {
+    fake_start_raw(&fake, wait_for_the_end);
+    forksrv_set_address(s, fake.address);
+    setenv("FORKSRV_AUTHKEY_FILE", below("nothing"), 1);
+    assert_error(forksrv_open(s), -ENOKEY, "$FORKSRV_AUTHKEY_FILE names, does not exist");
+    close_session();
+}
+END_TEST
+
+START_TEST(a_wrong_key_is_rejected_and_can_be_replaced) {
+    uint8_t wrong[32] = {0};
+    fake_start(&fake, wait_for_the_end);
+    forksrv_set_address(s, fake.address);
+    forksrv_set_authkey(s, wrong, sizeof wrong);
+    assert_error(forksrv_open(s), -EKEYREJECTED, "refuses our authkey");
+    fake_stop(&fake);
+    fake_start(&fake, answer_hello);
+    forksrv_set_address(s, fake.address);
+    forksrv_set_authkey(s, fake.key, sizeof fake.key);
+    open_and_ping();
+    close_session();
+}
+END_TEST
+
+START_TEST(no_instance) {
+    ck_assert_str_eq(forksrv_address(s), "");
+    ck_assert_int_eq(forksrv_fd(s), -1);
+    ck_assert_int_eq(forksrv_ping(s, 0), -ENOTCONN);
+    int r = forksrv_open(s);
+    ck_assert_msg(r == -ENOENT || r == -ECONNREFUSED, "%d: %s", r, forksrv_error(s));
+    ck_assert_ptr_nonnull(strstr(forksrv_error(s), below("forksrv/control")));
+    ck_assert_ptr_nonnull(strstr(forksrv_error(s), "/run/forksrv/"));
+    forksrv_set_user(s, "nobody-of-this-name");
+    assert_error(forksrv_open(s), -ENOENT, "/run/forksrv/nobody-of-this-name/control");
+    forksrv_set_address(s, "/dev/null/x");
+    assert_error(forksrv_open(s), -ENOENT, "/dev/null/x");
+}
+END_TEST
+
+START_TEST(refuses_bad_settings) {
+    char longer[200];
+    memset(longer, 'a', sizeof longer);
+    longer[sizeof longer - 1] = 0;
+    assert_error(forksrv_set_address(s, longer), -EINVAL, "107");
+    assert_error(forksrv_set_address(s, ""), -EINVAL, "address");
+    assert_error(forksrv_set_user(s, "../etc"), -EINVAL, "../etc");
+    assert_error(forksrv_set_user(s, ".."), -EINVAL, "..");
+    assert_error(forksrv_set_authkey(s, longer, 31), -EINVAL, "32");
+    ck_assert_int_eq(forksrv_set_authkey(s, NULL, 0), 0);
+    ck_assert_int_eq(forksrv_set_address(s, NULL), 0);
+    setenv("FORKSRV_ADDRESS", longer, 1);
+    assert_error(forksrv_open(s), -EINVAL, "longer");
+}
+END_TEST
+
+/* ---- servers that are none ---- */
+
+static void say(struct fake *f, const void *p, size_t n) {
+    struct wire_buf out;
+    wire_buf_init(&out, 0);
+    frame_put(&out, p, n);
+    fake_write(f, &out, NULL, 0);
+}
+
+static void raw_end(struct fake *f) {
+    char buffer[1024];
+    while (read(f->session, buffer, sizeof buffer) > 0)
+        ;
+}
+
+static void says_failure(struct fake *f) {
+    say(f, "#FAILURE#", 9);
+    raw_end(f);
+}
+
+static void says_http(struct fake *f) {
+    struct wire_buf out;
+    wire_buf_init(&out, 0);
+    wire_put_bytes(&out, "HTTP/1.0 400 Bad Request\r\n", 26);
+    fake_write(f, &out, NULL, 0);
+    raw_end(f);
+}
+
+static void says_md5(struct fake *f) {
+    say(f, "#CHALLENGE#{md5}0123456789012345678901234567890123456789", 56);
+    raw_end(f);
+}
+
+static void says_nothing(struct fake *f) {
+    raw_end(f);
+}
+
+static void goes(struct fake *f) {
+    (void)f;
+}
+
+/* Welcomes everybody, as a server without the key would. */
+static void welcomes_blindly(struct fake *f) {
+    say(f, "#CHALLENGE#{sha256}0123456789012345678901234567890123456789", 59);
+    say(f, "#WELCOME#", 9);
+    say(f, "{sha256}01234567890123456789012345678901", 40);
+    raw_end(f);
+}
+
+static void says_too_much(struct fake *f) {
+    struct wire_buf out;
+    wire_buf_init(&out, 0);
+    uint8_t big[400] = {0};
+    frame_put(&out, big, sizeof big);
+    fake_write(f, &out, NULL, 0);
+    raw_end(f);
+}
+
+START_TEST(false_servers) {
+    static const struct {
+        fake_script *script;
+        int error;
+        const char *text;
+    } cases[] = {
+        {says_failure, -EACCES, "takes no connection"},
+        {says_http, -EPROTO, "does not speak"},
+        {says_md5, -EPROTO, "MD5"},
+        {says_nothing, -ETIMEDOUT, "in time"},
+        {goes, -EPROTO, "closed the connection"},
+        {welcomes_blindly, -EKEYREJECTED, "cannot prove"},
+        {says_too_much, -EPROTO, "too long"},
+    };
+    fake_start_raw(&fake, cases[_i].script);
+    forksrv_set_address(s, fake.address);
+    forksrv_set_authkey(s, fake.key, sizeof fake.key);
+    forksrv_set_timeout(s, cases[_i].error == -ETIMEDOUT ? 50000 : FORKSRV_FOREVER);
+    assert_error(forksrv_open(s), cases[_i].error, cases[_i].text);
+    ck_assert_ptr_nonnull(strstr(forksrv_error(s), fake.address));
+    close_session();
+}
+END_TEST
+
+/* The listener is looked at before a byte is sent. */
+START_TEST(refuses_a_foreign_listener) {
+    if (geteuid() != 0)
+        return;
+    fake_start_as(&fake, wait_for_the_end, 12345);
+    forksrv_set_address(s, fake.address);
+    forksrv_set_authkey(s, fake.key, sizeof fake.key);
+    assert_error(forksrv_open(s), -EPERM, "uid 12345");
+    close_session();
+}
+END_TEST
+
+int main(void) {
+    Suite *suite = suite_create("client_open");
+    TCase *tc = tcase_create("open");
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_loop_test(tc, opens_with_a_given_key, 0, 2);
+    tcase_add_loop_test(tc, finds_the_key, 0, 4);
+    tcase_add_test(tc, takes_the_key_that_systemd_passes);
+    tcase_add_loop_test(tc, refuses_a_bad_key_file, 0, 6);
+    tcase_add_loop_test(tc, refuses_a_folder_and_a_foreign_key, 0, 2);
+    tcase_add_test(tc, tells_where_it_looked);
+    tcase_add_test(tc, a_named_key_must_be_there);
+    tcase_add_test(tc, a_wrong_key_is_rejected_and_can_be_replaced);
+    tcase_add_test(tc, no_instance);
+    tcase_add_test(tc, refuses_bad_settings);
+    tcase_add_loop_test(tc, false_servers, 0, 7);
+    tcase_add_test(tc, refuses_a_foreign_listener);
+    suite_add_tcase(suite, tc);
+    return run_suite(suite);
+}
