@@ -41,7 +41,7 @@ AC_DEFUN([FORKSRV_TRY], [
 ])
 
 AC_DEFUN([FORKSRV_FLAGS], [
-    FORKSRV_CFLAGS= FORKSRV_LDFLAGS= FORKSRV_PIE_CFLAGS= FORKSRV_PIE_LDFLAGS= FORKSRV_REFUSED=
+    FORKSRV_CFLAGS= FORKSRV_LDFLAGS= FORKSRV_PIE_CFLAGS= FORKSRV_PIE_LDFLAGS= FORKSRV_REFUSED= CHILD_CFLAGS=-fno-stack-protector
     m4_foreach_w([flag], [-Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef -Wwrite-strings
             -Wpointer-arith -Wformat=2 -Wlogical-op -Wimplicit-fallthrough -Wswitch-enum -Wcast-qual
             -fstack-protector-strong -fstack-clash-protection -fcf-protection -fno-common],
@@ -55,12 +55,14 @@ AC_DEFUN([FORKSRV_FLAGS], [
     AS_IF([test "$enable_sanitizers" = yes], [
         FORKSRV_CFLAGS="$FORKSRV_CFLAGS -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer"
         FORKSRV_LDFLAGS="$FORKSRV_LDFLAGS -fsanitize=address,undefined"
+        CHILD_CFLAGS="$CHILD_CFLAGS -fno-sanitize=all"
         AC_DEFINE([FORKSRV_SANITIZERS], [1], [Built with ASan and UBSan])],
         [FORKSRV_TRY([FORKSRV_LDFLAGS], [-Wl,-z,defs])])
     AS_IF([test "$enable_coverage" = yes], [
         FORKSRV_CFLAGS="$FORKSRV_CFLAGS --coverage -fprofile-update=atomic"
         FORKSRV_LDFLAGS="$FORKSRV_LDFLAGS --coverage"
         AC_DEFINE([FORKSRV_COVERAGE], [1], [Built for make coverage])])
+    AC_SUBST([CHILD_CFLAGS])
     AC_SUBST([FORKSRV_CFLAGS])
     AC_SUBST([FORKSRV_LDFLAGS])
     AC_SUBST([FORKSRV_PIE_CFLAGS])

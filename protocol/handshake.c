@@ -196,6 +196,10 @@ enum handshake_result handshake_feed(struct handshake *h, const uint8_t *key, si
     return h->ended;
 }
 
+bool handshake_peer_proved(const struct handshake *h) {
+    return h->role == HANDSHAKE_SERVER ? h->step > 0 : h->ended == HANDSHAKE_READY;
+}
+
 void handshake_done(struct handshake *h) {
     explicit_bzero(h, sizeof *h);
 }

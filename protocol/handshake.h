@@ -53,5 +53,8 @@ void handshake_init(struct handshake *h, enum handshake_role role, const uint8_t
 enum handshake_result handshake_feed(struct handshake *h, const uint8_t *key, size_t key_size, const uint8_t *p, size_t n,
                                      size_t *ret_used);
 
+/* For a server: whether the peer has proved that it knows the key. What it sends from then on is an authenticated peer's. */
+bool handshake_peer_proved(const struct handshake *h);
+
 /* Erases what it held. */
 void handshake_done(struct handshake *h);

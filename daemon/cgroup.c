@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The delegated cgroup: a folder for a worker, its limits, its end. It never touches anything above what systemd gave us. */
+#include "daemon/cgroup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "common/cleanup.h"
+
+#ifndef CGROUP2_SUPER_MAGIC
+#define CGROUP2_SUPER_MAGIC 0x63677270
+#endif
+
+static const struct {
+    unsigned bit;
+    const char *name;
+} controllers[] = {{CGROUP_MEMORY, "memory"}, {CGROUP_TASKS, "pids"}, {CGROUP_CPU, "cpu"}};
+
+static int write_at(int dir, const char *name, const char *text) {
+    auto_fd fd = openat(dir, name, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return -errno;
+    ssize_t n = write(fd, text, strlen(text));
+    return n < 0 ? -errno : 0;
+}
+
+static int read_at(int dir, const char *name, char *ret_text, size_t size) {
+    auto_fd fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return -errno;
+    ssize_t n = read(fd, ret_text, size - 1);
+    if (n < 0)
+        return -errno;
+    ret_text[n] = 0;
+    return 0;
+}
+
+/* The unified hierarchy, also where the old ones are mounted beside it. */
+static int open_root(void) {
+    static const char *const places[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
+    for (unsigned i = 0; i < 2; i++) {
+        struct statfs fs;
+        int fd = open(places[i], O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (fd >= 0 && fstatfs(fd, &fs) == 0 && fs.f_type == CGROUP2_SUPER_MAGIC)
+            return fd;
+        close_fd(fd);
+    }
+    return -ENOENT;
+}
+
+/* Our own cgroup below the root, without the leading slash. */
+static int own_path(char *ret_path, size_t size) {
+    auto_file f = fopen("/proc/self/cgroup", "re");
+    if (f == NULL)
+        return -errno;
+    char line[4096];
+    while (fgets(line, sizeof line, f) != NULL) {
+        if (strncmp(line, "0::/", 4) != 0)
+            continue;
+        line[strcspn(line, "\n")] = 0;
+        return (size_t)snprintf(ret_path, size, "%s", line + 4) < size ? 0 : -ENAMETOOLONG;
+    }
+    return -ENOENT;
+}
+
+/* What systemd.resource-control(5) lists for Delegate=: without User= the folder is root's. */
+static int give_to(int dir, uid_t uid, gid_t gid) {
+    static const char *const files[] = {"cgroup.procs", "cgroup.threads", "cgroup.subtree_control"};
+    if (fchownat(dir, "", uid, gid, AT_EMPTY_PATH) < 0)
+        return -errno;
+    for (unsigned i = 0; i < 3; i++)
+        if (fchownat(dir, files[i], uid, gid, 0) < 0)
+            return -errno;
+    return 0;
+}
+
+/* Enables what is there. With processes in the inner node the kernel refuses; that is only safe below DelegateSubgroup= anyway,
+ * since a restart could not enter the unit's cgroup otherwise. */
+static unsigned enable_controllers(int dir) {
+    char have[512] = " ", set[32];
+    unsigned enabled = 0;
+    if (read_at(dir, "cgroup.controllers", have + 1, sizeof have - 2) < 0)
+        return 0;
+    have[strcspn(have, "\n")] = ' ';
+    for (unsigned i = 0; i < sizeof controllers / sizeof controllers[0]; i++) {
+        snprintf(set, sizeof set, " %s ", controllers[i].name);
+        if (strstr(have, set) == NULL)
+            continue;
+        snprintf(set, sizeof set, "+%s", controllers[i].name);
+        if (write_at(dir, "cgroup.subtree_control", set) == 0)
+            enabled |= controllers[i].bit;
+    }
+    return enabled;
+}
+
+int cgroup_init(struct cgroup *c, uid_t uid, gid_t gid) {
+    char path[4096];
+    *c = (struct cgroup){.dir = -1};
+    auto_fd root = open_root();
+    if (root < 0)
+        return 0;
+    int r = own_path(path, sizeof path);
+    if (r < 0 || path[0] == 0)
+        return 0;
+    /* DelegateSubgroup=supervisor: ours is the level above. */
+    char *last = strrchr(path, '/');
+    bool subgroup = last != NULL && strcmp(last, "/supervisor") == 0;
+    if (subgroup)
+        *last = 0;
+    auto_fd dir = openat(root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (dir < 0)
+        return 0;
+    /* systemd marks what it delegates; a cgroup that merely belongs to us is not ours to fill. */
+    char mark[8] = "";
+    if (fgetxattr(dir, "trusted.delegate", mark, sizeof mark) <= 0 && fgetxattr(dir, "user.delegate", mark, sizeof mark) <= 0 &&
+        geteuid() == 0)
+        return 0;
+    if (uid != (uid_t)-1) {
+        r = give_to(dir, uid, gid);
+        if (r < 0)
+            return r;
+    } else if (faccessat(dir, "cgroup.procs", W_OK, AT_EACCESS) < 0) {
+        return 0;
+    }
+    c->controllers = subgroup ? enable_controllers(dir) : 0;
+    c->dir = steal_fd(&dir);
+    return 0;
+}
+
+void cgroup_done(struct cgroup *c) {
+    close_fd(c->dir);
+    c->dir = -1;
+}
+
+static void name_of(uint64_t worker, char ret_name[32]) {
+    snprintf(ret_name, 32, "worker-%" PRIu64, worker);
+}
+
+static int set_limit(int dir, const struct cgroup *c, unsigned controller, const char *file, uint64_t value, const char *what,
+                     const char **ret_what) {
+    char text[32];
+    if (value == 0)
+        return 0;
+    *ret_what = what;
+    if (!(c->controllers & controller))
+        return -EOPNOTSUPP;
+    snprintf(text, sizeof text, "%" PRIu64, value);
+    return write_at(dir, file, text);
+}
+
+int cgroup_make(const struct cgroup *c, uint64_t worker, const struct cgroup_limits *l, int *ret_fd, const char **ret_what) {
+    char name[32];
+    *ret_what = "a cgroup of its own is not available: this instance has no delegated cgroup";
+    if (c->dir < 0)
+        return -EOPNOTSUPP;
+    name_of(worker, name);
+    if (mkdirat(c->dir, name, 0755) < 0)
+        return -errno;
+    auto_fd dir = openat(c->dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int r = dir < 0 ? -errno : 0;
+    if (r >= 0)
+        r = set_limit(dir, c, CGROUP_MEMORY, "memory.max", l->memory_max,
+                      "a memory limit is not available: the cgroup controller \"memory\" is not delegated", ret_what);
+    if (r >= 0)
+        r = set_limit(dir, c, CGROUP_TASKS, "pids.max", l->tasks_max,
+                      "a limit of tasks is not available: the cgroup controller \"pids\" is not delegated", ret_what);
+    if (r >= 0)
+        r = set_limit(dir, c, CGROUP_CPU, "cpu.weight", l->cpu_weight,
+                      "a cpu weight is not available: the cgroup controller \"cpu\" is not delegated", ret_what);
+    if (r < 0) {
+        unlinkat(c->dir, name, AT_REMOVEDIR);
+        return r;
+    }
+    *ret_fd = steal_fd(&dir);
+    return 0;
+}
+
+int cgroup_kill(const struct cgroup *c, uint64_t worker) {
+    char path[64], name[32];
+    name_of(worker, name);
+    snprintf(path, sizeof path, "%s/cgroup.kill", name);
+    return c->dir < 0 ? -EOPNOTSUPP : write_at(c->dir, path, "1");
+}
+
+int cgroup_remove(const struct cgroup *c, uint64_t worker) {
+    char name[32];
+    name_of(worker, name);
+    return unlinkat(c->dir, name, AT_REMOVEDIR) < 0 ? -errno : 0;
+}

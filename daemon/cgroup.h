@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* The delegated part of the cgroup tree. Workers get a cgroup of their own below it only where that was asked for: making and
+ * removing one costs more than a start. */
+
+enum { CGROUP_MEMORY = 1 << 0, CGROUP_TASKS = 1 << 1, CGROUP_CPU = 1 << 2 };
+
+struct cgroup {
+    int dir;              /* owned: O_PATH of the delegated cgroup; -1: there is none */
+    unsigned controllers; /* that workers' cgroups have */
+};
+
+struct cgroup_limits {
+    uint64_t memory_max, tasks_max, cpu_weight; /* 0: none */
+};
+
+/* Finds our own cgroup. With uid other than (uid_t)-1, gives it to that user as systemd documents for Delegate=. No cgroup is no
+ * error. */
+int cgroup_init(struct cgroup *c, uid_t uid, gid_t gid);
+void cgroup_done(struct cgroup *c);
+
+/* A worker's cgroup with its limits. ret_fd is to be closed by the caller. -EOPNOTSUPP: no delegation, or not this controller;
+ * ret_what then names what is missing, static. */
+int cgroup_make(const struct cgroup *c, uint64_t worker, const struct cgroup_limits *limits, int *ret_fd, const char **ret_what);
+int cgroup_kill(const struct cgroup *c, uint64_t worker);
+/* -EBUSY while processes are in it. */
+int cgroup_remove(const struct cgroup *c, uint64_t worker);

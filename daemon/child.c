@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The child between clone and exec. It shares the daemon's memory while the daemon goes on, so it makes raw system calls on what
+ * was prepared for it, and writes nothing but its plan and its slot. Order: signals, session, fds, environment, limits, hand
+ * over. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include "daemon/plan.h"
+#include "daemon/raw.h"
+
+enum { KERNEL_SIGSET = 8, KERNEL_SIGNALS = 64 };
+
+/* The kernel's own struct sigaction: handler first on every architecture that we know. */
+struct kernel_sigaction {
+    void (*handler)(int);
+    unsigned long flags;
+    void (*restorer)(void);
+    uint64_t mask;
+};
+
+static void __attribute__((noreturn)) leave(const struct plan *p, enum stage stage, long error) {
+    p->slot->stage = (uint32_t)stage;
+    __atomic_store_n(&p->slot->error, (uint32_t)-error, __ATOMIC_RELEASE);
+    for (;;)
+        raw_call(SYS_exit_group, 127, 0, 0, 0, 0);
+}
+
+static void check(const struct plan *p, enum stage stage, long r) {
+    if (r < 0)
+        leave(p, stage, r);
+}
+
+/* The daemon has no handlers and ignores nothing, so all dispositions are the default ones already. All signals are blocked since
+ * the daemon's start; they are unblocked last. */
+static void set_signals(const struct plan *p) {
+    for (int n = 1; n <= KERNEL_SIGNALS && p->ignored >> (n - 1) != 0; n++) {
+        struct kernel_sigaction act = {.handler = SIG_IGN};
+        if (p->ignored >> (n - 1) & 1)
+            check(p, STAGE_SIGNALS, raw_call(SYS_rt_sigaction, n, (long)&act, 0, KERNEL_SIGSET, 0));
+    }
+}
+
+static void set_session(const struct plan *p) {
+    if (p->flags & SPAWN_PROCESS_GROUP)
+        check(p, STAGE_SESSION, raw_call(SYS_setpgid, 0, 0, 0, 0, 0));
+    else
+        check(p, STAGE_SESSION, raw_call(SYS_setsid, 0, 0, 0, 0, 0));
+}
+
+/* First every source that could be overwritten goes above all targets; then each has its place. What is not a target becomes
+ * close-on-exec, whatever it is and whoever opened it. */
+static void set_fds(const struct plan *p) {
+    for (unsigned i = 0; i < p->n_fds; i++) {
+        if (p->fds[i].source >= p->above)
+            continue;
+        long fd = raw_call(SYS_fcntl, p->fds[i].source, F_DUPFD_CLOEXEC, p->above, 0, 0);
+        check(p, STAGE_FDS, fd);
+        p->fds[i].source = (int)fd;
+    }
+    for (unsigned i = 0; i < p->n_fds; i++)
+        check(p, STAGE_FDS, raw_call(SYS_dup3, p->fds[i].source, p->fds[i].target, 0, 0, 0));
+    for (unsigned i = 0; i < p->n_ranges; i++)
+        check(p, STAGE_FDS, raw_call(SYS_close_range, p->ranges[i].first, p->ranges[i].last, CLOSE_RANGE_CLOEXEC, 0, 0));
+}
+
+static void set_oom_score_adj(const struct plan *p) {
+    size_t n = 0;
+    while (p->oom_score_adj[n] != 0)
+        n++;
+    if (n == 0)
+        return;
+    long fd = raw_call(SYS_openat, AT_FDCWD, (long)"/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC, 0, 0);
+    check(p, STAGE_OOM_SCORE, fd);
+    check(p, STAGE_OOM_SCORE, raw_call(SYS_write, fd, (long)p->oom_score_adj, (long)n, 0, 0));
+}
+
+static void set_limits(const struct plan *p) {
+    raw_call(SYS_umask, p->umask, 0, 0, 0, 0);
+    for (unsigned i = 0; i < p->n_rlimits; i++)
+        check(p, STAGE_RLIMIT, raw_call(SYS_prlimit64, 0, p->rlimits[i].resource, (long)p->rlimits[i].limit, 0, 0));
+    if (p->has_nice)
+        check(p, STAGE_NICE, raw_call(SYS_setpriority, PRIO_PROCESS, 0, p->nice, 0, 0));
+    if (p->flags & SPAWN_NO_NEW_PRIVS)
+        check(p, STAGE_PRIVILEGES, raw_call(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+}
+
+/* One folder of PATH and the program's name, in p->candidate. Returns where the next folder starts, NULL after the last one. An
+ * empty folder is the working directory. */
+static const char *next_candidate(const struct plan *p, const char *folder) {
+    char *to = p->candidate;
+    const char *start = folder;
+    while (*folder != 0 && *folder != ':' && folder - start < LIMIT_PATH)
+        *to++ = *folder++;
+    if (folder != start)
+        *to++ = '/';
+    const char *name = p->program;
+    while ((*to++ = *name++) != 0) {
+    }
+    while (*folder != 0 && *folder != ':')
+        folder++;
+    return *folder == ':' ? folder + 1 : NULL;
+}
+
+static long exec(const struct plan *p) {
+    if (p->search == NULL)
+        return raw_call(SYS_execve, (long)p->program, (long)p->argv, (long)p->envp, 0, 0);
+    long r = -ENOENT;
+    for (const char *folder = p->search; folder != NULL;) {
+        folder = next_candidate(p, folder);
+        long e = raw_call(SYS_execve, (long)p->candidate, (long)p->argv, (long)p->envp, 0, 0);
+        if (e == -EACCES)
+            r = e;
+        else if (e != -ENOENT && e != -ENOTDIR && e != -ENAMETOOLONG)
+            return e;
+    }
+    return r;
+}
+
+void child_run(void *data) {
+    const struct plan *p = data;
+    set_signals(p);
+    set_session(p);
+    set_oom_score_adj(p);
+    set_fds(p);
+    if (p->cwd != NULL)
+        check(p, STAGE_CWD, raw_call(SYS_chdir, (long)p->cwd, 0, 0, 0, 0));
+    set_limits(p);
+    check(p, STAGE_SIGNALS, raw_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&p->blocked, 0, KERNEL_SIGSET, 0));
+    leave(p, STAGE_EXEC, exec(p));
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/types.h>
+#include <systemd/sd-event.h>
+
+#include "daemon/cgroup.h"
+#include "daemon/config.h"
+#include "daemon/key.h"
+
+/* The whole state of one instance. Single-threaded: everything hangs on one sd-event loop. */
+
+struct session;
+struct worker;
+struct launch;
+struct starter;
+struct swept;
+
+TAILQ_HEAD(session_list, session);
+TAILQ_HEAD(worker_list, worker);
+
+enum { LISTENERS_MAX = 8 };
+
+struct counters {
+    uint64_t accepted, refused, auth_failed, timed_out, dropped, authenticated;
+    uint64_t started, failed, ended;
+    uint64_t protocol_errors, limits_hit;
+};
+
+struct daemon {
+    sd_event *event; /* owned */
+    struct config config;
+    struct key key;
+    struct cgroup cgroup;
+    struct counters counters;
+    uid_t uid;
+    bool session_flavour; /* reads ~/.config too */
+    bool private_instance;
+    bool stopping;
+    uint64_t started_at; /* monotonic */
+
+    /* listener.c */
+    sd_event_source *listeners[LISTENERS_MAX]; /* owned; each owns its fd */
+    unsigned n_listeners;
+    struct session_list peers; /* not authenticated yet, oldest first */
+    unsigned n_peers;
+    sd_event_source *deadline; /* of the oldest peer */
+    sd_event_source *pause;    /* the listeners wait for failure tokens */
+    uint64_t failure_tokens;   /* in millionths */
+    uint64_t failure_time;
+
+    /* session.c */
+    struct session_list sessions;
+    unsigned n_sessions, n_watching;
+    uint64_t last_session;
+    struct session_list busy;  /* have whole requests waiting for their turn */
+    struct session_list dirty; /* have answers to send */
+    sd_event_source *turn, *flush;
+    unsigned unflushed; /* dispatches since the first answer that waits */
+
+    /* worker.c */
+    struct worker **table; /* owned; hash by id */
+    size_t table_size;
+    uint64_t last_worker;
+    unsigned n_workers;             /* live ones */
+    struct worker_list live, ended; /* ended: detached ones whose end is kept, oldest first */
+    unsigned n_ended;
+    sd_event_source *forget; /* of the oldest kept end */
+
+    /* sweep.c */
+    struct swept *swept; /* owned */
+    sd_event_source *sweep;
+
+    /* start.c, reaper.c */
+    struct starter *starter; /* owned */
+    int ends;                /* owned: epoll of pidfds and report pipes */
+    sd_event_source *reaper;
+
+    struct launch *launch; /* owned: what every start needs from us */
+
+    /* life.c */
+    sd_event_source *signals[3], *lifeline;
+    sd_event_source *status, *idle, *leave, *last;
+    bool idle_armed;
+    uint64_t told; /* what STATUS= said last, as a checksum of its numbers */
+};
+
+/* Now, on the monotonic clock, as this turn of the loop sees it. */
+uint64_t daemon_now(const struct daemon *d);
+
+/* A one-shot timer in usec from now: made on first use, armed again later. */
+int daemon_timer(struct daemon *d, sd_event_source **source, uint64_t usec, sd_event_time_handler_t handler, void *data);

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The exec engine: a SPAWN becomes a worker. Order: limits, plan, cgroup, pipe for the exec's report, clone, watch, answer. What
+ * has been made before a failure is undone here. */
+#include "daemon/launch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/cleanup.h"
+#include "daemon/build.h"
+#include "daemon/reaper.h"
+#include "daemon/report.h"
+#include "daemon/start.h"
+#include "daemon/sweep.h"
+#include "daemon/worker.h"
+
+struct launch {
+    struct plan_base base;
+};
+
+/* Sessions bring fds: as many as the administrator allows, not the 1024 that select() wants. Workers get back what we were
+ * started with. */
+static void raise_nofile(struct plan_base *base) {
+    struct rlimit l;
+    if (getrlimit(RLIMIT_NOFILE, &l) < 0 || l.rlim_cur >= l.rlim_max)
+        return;
+    struct rlimit raised = {l.rlim_max, l.rlim_max};
+    if (setrlimit(RLIMIT_NOFILE, &raised) < 0)
+        return;
+    base->nofile[0] = l.rlim_cur;
+    base->nofile[1] = l.rlim_max;
+}
+
+int launch_init(struct daemon *d) {
+    struct launch *l = calloc(1, sizeof *l);
+    if (l == NULL)
+        return -ENOMEM;
+    d->launch = l;
+    l->base.null_fd = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY);
+    if (l->base.null_fd < 0)
+        return -errno;
+    raise_nofile(&l->base);
+    return starter_new(&d->starter);
+}
+
+void launch_done(struct daemon *d) {
+    starter_free(d->starter);
+    d->starter = NULL;
+    if (d->launch != NULL)
+        close_fd(d->launch->base.null_fd);
+    free(d->launch);
+    d->launch = NULL;
+}
+
+/* One request on its way to a worker. */
+struct attempt {
+    struct session *s;
+    const struct message *m;
+    struct plan *plan;     /* owned until the start */
+    struct worker *worker; /* half built until the end */
+    int fds[LIMIT_FDS];    /* owned */
+    unsigned n_fds;
+    enum stage stage;
+    char text[LIMIT_TEXT];
+};
+
+static int fail(struct attempt *a, enum stage stage, int error, const char *what) {
+    a->stage = stage;
+    snprintf(a->text, sizeof a->text, "%s: %s", stage_name(stage), what != NULL ? what : strerror(-error));
+    return error;
+}
+
+static int check_limits(struct attempt *a) {
+    const struct daemon *d = a->s->d;
+    char what[128];
+    if (d->stopping)
+        return fail(a, STAGE_LIMIT, -ESHUTDOWN, "this instance is being stopped and starts nothing new");
+    if (d->n_workers >= d->config.max_workers)
+        snprintf(what, sizeof what, "MaxWorkers=%llu is reached, try again later", (unsigned long long)d->config.max_workers);
+    else if (a->s->n_workers >= d->config.max_workers_per_session)
+        snprintf(what, sizeof what, "MaxWorkersPerSession=%llu is reached, try again later",
+                 (unsigned long long)d->config.max_workers_per_session);
+    else
+        return 0;
+    a->s->d->counters.limits_hit++;
+    log_line(LOG_WARNING, LOG_KIND_LIMIT, &a->s->peer, "a worker was refused: %s", what);
+    return fail(a, STAGE_LIMIT, -EAGAIN, what);
+}
+
+static bool name_is_fine(const char *name) {
+    if (name[0] == 0)
+        return false;
+    for (; *name != 0; name++)
+        if ((unsigned char)*name < ' ' || *name == 127)
+            return false;
+    return true;
+}
+
+/* What the daemon itself keeps of the request. */
+static int fill_worker(struct attempt *a) {
+    struct worker *w = a->worker;
+    const struct message *m = a->m;
+    const char *name = message_str(m, ATTR_NAME);
+    if (name != NULL && !name_is_fine(name))
+        return fail(a, STAGE_REQUEST, -EINVAL, "the name is empty or has control characters");
+    if (name != NULL)
+        snprintf(w->name, sizeof w->name, "%s", name);
+    w->serial = m->serial;
+    w->flags = a->plan->flags;
+    w->grace = message_u64(m, ATTR_GRACE, 0);
+    if (w->grace == 0)
+        w->grace = a->s->d->config.grace;
+    size_t program = strlen(a->plan->program) + 1, cwd = strlen(a->plan->cwd) + 1;
+    w->program = malloc(program + cwd);
+    if (w->program == NULL)
+        return fail(a, STAGE_REQUEST, -ENOMEM, NULL);
+    memcpy(w->program, a->plan->program, program);
+    memcpy(w->program + program, a->plan->cwd, cwd);
+    w->cwd = w->program + program;
+    return 0;
+}
+
+static int make_cgroup(struct attempt *a, int *ret_fd) {
+    const struct cgroup_limits limits = {
+        .memory_max = message_u64(a->m, ATTR_MEMORY_MAX, 0),
+        .tasks_max = message_u64(a->m, ATTR_TASKS_MAX, 0),
+        .cpu_weight = message_u64(a->m, ATTR_CPU_WEIGHT, 0),
+    };
+    if (!(a->plan->flags & SPAWN_OWN_CGROUP) && limits.memory_max == 0 && limits.tasks_max == 0 && limits.cpu_weight == 0)
+        return 0;
+    if (limits.cpu_weight > 10000)
+        return fail(a, STAGE_REQUEST, -EINVAL, "CPU_WEIGHT is not from 1 to 10000");
+    const char *what;
+    int r = cgroup_make(&a->s->d->cgroup, a->worker->id, &limits, ret_fd, &what);
+    if (r < 0)
+        return fail(a, STAGE_CGROUP, r, r == -EOPNOTSUPP ? what : NULL);
+    a->worker->own_cgroup = true;
+    return 0;
+}
+
+static uint64_t wall_clock(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static int start(struct attempt *a) {
+    struct daemon *d = a->s->d;
+    struct worker *w = a->worker;
+    auto_fd cgroup = -1;
+    auto_fd report = -1;
+    int r = make_cgroup(a, &cgroup);
+    if (r < 0)
+        return r;
+    if (w->flags & SPAWN_REPORT_EXECED) {
+        int ends[2];
+        if (pipe2(ends, O_CLOEXEC) < 0)
+            return fail(a, STAGE_CLONE, -errno, NULL);
+        w->report = ends[0];
+        report = ends[1];
+    }
+    w->started = daemon_now(d);
+    w->started_at = wall_clock();
+    r = starter_start(d->starter, a->plan, w->id, cgroup, &w->pid, &w->pidfd, &w->slot);
+    if (r < 0)
+        return fail(a, STAGE_CLONE, r, r == -EAGAIN ? "no more processes can be started now, try again later" : NULL);
+    a->plan = NULL;
+    return 0;
+}
+
+/* It runs: from here on its end is what is told. */
+static void watch_started(struct attempt *a) {
+    struct worker *w = a->worker;
+    uint64_t limit = message_u64(a->m, ATTR_TIME_LIMIT, 0);
+    w->d->counters.started++;
+    int r = reaper_watch(w);
+    if (r >= 0 && limit > 0)
+        r = worker_set_time_limit(w, limit);
+    if (r < 0) {
+        /* Without memory for watching it. Its end must not be lost. */
+        log_line(LOG_ERR, LOG_KIND_RESOURCE, &a->s->peer, "worker %llu cannot be watched and is ended: %s",
+                 (unsigned long long)w->id, strerror(-r));
+        worker_kill(w);
+    }
+    if (w->report < 0)
+        report_started(w);
+}
+
+static int attempt(struct attempt *a) {
+    int r = check_limits(a);
+    if (r < 0)
+        return r;
+    r = plan_build(&a->s->d->launch->base, a->m, a->fds, &a->plan, a->text);
+    a->stage = STAGE_REQUEST;
+    if (r < 0)
+        return r;
+    if (worker_new(a->s->d, a->s, &a->worker) < 0)
+        return fail(a, STAGE_REQUEST, -ENOMEM, NULL);
+    r = fill_worker(a);
+    if (r >= 0)
+        r = start(a);
+    if (r >= 0)
+        watch_started(a);
+    return r;
+}
+
+static void give_up(struct attempt *a, int error) {
+    a->s->d->counters.failed++;
+    report_failed(a->s, a->m->serial, NULL, a->stage, -error, a->text);
+    if (a->worker == NULL)
+        return;
+    report_failed_watchers(a->worker, a->stage, -error, a->text);
+    if (a->worker->own_cgroup)
+        sweep_cgroup(a->s->d, a->worker->id);
+    worker_free(a->worker);
+}
+
+int launch(struct session *s, const struct message *m) {
+    struct attempt a = {.s = s, .m = m};
+    a.n_fds = message_fds(m);
+    if (fd_queue_take(&s->fds, a.n_fds, a.fds) < 0)
+        return -EBADMSG;
+    int r = attempt(&a);
+    if (r < 0)
+        give_up(&a, r);
+    free(a.plan);
+    for (unsigned i = 0; i < a.n_fds; i++)
+        close_fd(a.fds[i]);
+    return 0;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/* Fixed bounds inside the daemon, each with its reason. What an administrator may choose is in config.h. */
+
+enum {
+    /* One read of a session: some hundred small requests, or a piece of a large one. */
+    SESSION_READ = 64 * 1024,
+    /* Requests of one session that are handled before others have their turn. */
+    SESSION_BATCH = 16,
+    /* Memory that a session keeps once its buffers are empty. */
+    SESSION_KEEP = 16 * 1024,
+    /* Answers waiting for a peer that does not read: from here on its requests are not read either, */
+    SESSION_OUT_HIGH = 256 * 1024,
+    /* ... until the queue is down to this. */
+    SESSION_OUT_LOW = 64 * 1024,
+    /* Events of WATCH are dropped (and counted) beyond this: a slow watcher is no reason to keep memory. */
+    SESSION_OUT_WATCH = 128 * 1024,
+    /* No queue ever grows beyond this: every worker of a full session ends while a full list waits. */
+    SESSION_OUT_MAX = 16 * 1024 * 1024,
+    /* A sendmsg that carries fds has at most this much: the kernel takes it whole or not at all. */
+    SESSION_FD_CHUNK = 16 * 1024,
+
+    /* Connections taken from the listener before others have their turn. */
+    ACCEPT_BATCH = 16,
+    /* Handshakes that may fail at once, and for each second, before the listener has to wait: a flood costs the daemon a
+     * tenth of a core at most, and those who wait behind it in a full backlog (4096) about a second. */
+    FAILURE_BURST = 1000,
+    FAILURE_RATE = 4000,
+    FAILURE_PAUSE_USEC = 5000,
+
+    /* Dispatches of events after which answers are sent even while more events wait. */
+    FLUSH_AFTER = 64,
+
+    /* Stack of a child between clone and exec. It only makes system calls. */
+    START_STACK = 16 * 1024,
+    /* Children between clone and exec at the same time. One can hang there for as long as a file system does. */
+    START_SLOTS = 512,
+
+    /* Log messages of one kind in LOG_INTERVAL_SEC; the rest is counted and told in one line. */
+    LOG_BURST = 20,
+    LOG_INTERVAL_SEC = 10,
+
+    /* STATUS= for systemctl at most this often. */
+    STATUS_INTERVAL_SEC = 1,
+    /* At the stop: for peers to take their last answers. */
+    STOP_FLUSH_SEC = 1,
+    /* Removing a cgroup is tried again after this, while its last processes are being killed. */
+    CGROUP_RETRY_USEC = 50 * 1000,
+};

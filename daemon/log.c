@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Lines for the journal, with fields, and a bound on how many. Without a journal they go to stderr. It never decides what is
+ * worth a line. */
+#include "daemon/log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <systemd/sd-journal.h>
+#include <time.h>
+
+#include "daemon/limits.h"
+
+/* units/forksrv.catalog explains each of these. */
+static const char *const message_ids[LOG_KIND_COUNT] = {
+    [LOG_KIND_READY] = "0fbc6ad1b5364c3f9b6a4d3f0d6e7c11",    [LOG_KIND_STOP] = "1d9f4a7cbe1e4b0fa4cf9c1b8f0d3a22",
+    [LOG_KIND_CONFIG] = "2e77b1c6f0d94d5c8a52d1f70c9b4e33",   [LOG_KIND_KEY] = "3b0c8e25a9f14a6db7e36f1a5d2c8f44",
+    [LOG_KIND_START_UP] = "4a61d0f7c2b84e7e9c47e0b96a3d1f55", [LOG_KIND_REFUSED] = "5c92e3b8d4a74f8fad58f1c07b4e2a66",
+    [LOG_KIND_AUTH] = "6d03f4c9e5b84a90be69a2d18c5f3b77",     [LOG_KIND_TIMEOUT] = "7e14a5daf6c94ba1cf7ab3e29d6a4c88",
+    [LOG_KIND_PROTOCOL] = "8f25b6eb07da4cb2d08bc4f3ae7b5d99", [LOG_KIND_LIMIT] = "9036c7fc18eb4dc3e19cd5a4bf8c6eaa",
+    [LOG_KIND_WORKER] = "a147d80d29fc4ed4f2ade6b5c09d7fbb",   [LOG_KIND_RESOURCE] = "b258e91e3a0d4fe5a3bef7c6d1ae80cc",
+};
+
+static struct {
+    bool quiet;
+    bool journal;
+    char user[64];
+    struct {
+        time_t since;
+        unsigned said;
+        unsigned dropped;
+    } kinds[LOG_KIND_COUNT];
+} state;
+
+void log_init(bool quiet) {
+    state.quiet = quiet;
+    state.journal = getenv("JOURNAL_STREAM") != NULL && !quiet;
+}
+
+void log_set_user(const char *user) {
+    snprintf(state.user, sizeof state.user, "%s", user);
+}
+
+static void write_line(int priority, enum log_kind kind, const struct log_peer *peer, const char *text) {
+    if (!state.journal) {
+        fprintf(stderr, "forksrvd: %s\n", text);
+        return;
+    }
+    char fields[6][640];
+    struct iovec iov[6];
+    int n = 0;
+    snprintf(fields[n++], sizeof fields[0], "MESSAGE=%s", text);
+    snprintf(fields[n++], sizeof fields[0], "PRIORITY=%d", priority);
+    snprintf(fields[n++], sizeof fields[0], "MESSAGE_ID=%s", message_ids[kind]);
+    snprintf(fields[n++], sizeof fields[0], "FORKSRV_USER=%s", state.user);
+    if (peer != NULL) {
+        snprintf(fields[n++], sizeof fields[0], "FORKSRV_PEER_PID=%d", (int)peer->pid);
+        snprintf(fields[n++], sizeof fields[0], "FORKSRV_PEER_UID=%u", (unsigned)peer->uid);
+    }
+    for (int i = 0; i < n; i++)
+        iov[i] = (struct iovec){fields[i], strlen(fields[i])};
+    sd_journal_sendv(iov, n);
+}
+
+/* Whether this kind may speak now; tells first what was left out before. */
+static bool may_say(int priority, enum log_kind kind) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (now.tv_sec - state.kinds[kind].since >= LOG_INTERVAL_SEC) {
+        unsigned dropped = state.kinds[kind].dropped;
+        state.kinds[kind].since = now.tv_sec;
+        state.kinds[kind].said = 0;
+        state.kinds[kind].dropped = 0;
+        if (dropped > 0) {
+            char text[96];
+            snprintf(text, sizeof text, "%u more messages of the following kind were left out", dropped);
+            write_line(priority, kind, NULL, text);
+        }
+    }
+    if (state.kinds[kind].said == LOG_BURST) {
+        state.kinds[kind].dropped++;
+        return false;
+    }
+    state.kinds[kind].said++;
+    return true;
+}
+
+void log_line(int priority, enum log_kind kind, const struct log_peer *peer, const char *format, ...) {
+    if (state.quiet && priority > LOG_ERR)
+        return;
+    if (!may_say(priority, kind))
+        return;
+    char text[512], line[600];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    if (peer != NULL)
+        snprintf(line, sizeof line, "%s (peer: pid %d, uid %u)", text, (int)peer->pid, (unsigned)peer->uid);
+    else
+        snprintf(line, sizeof line, "%s", text);
+    write_line(priority, kind, peer, line);
+}

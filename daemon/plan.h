@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "protocol/limits.h"
+#include "protocol/message.h"
+
+/* All that a child needs between clone and exec, made before the clone: the child only makes system calls. One block of memory,
+ * which must stay as it is until the child has left it (slot.tid is 0). */
+
+/* Where a child that shares our memory tells how it fared. */
+struct slot {
+    uint32_t tid;   /* cleared by the kernel when the child leaves our memory, by exec or exit */
+    uint32_t error; /* positive errno of what failed */
+    uint32_t stage;
+    uint64_t owner; /* worker id */
+};
+
+struct plan_fd {
+    int source, target;
+};
+
+struct plan_rlimit {
+    int resource;
+    uint64_t limit[2]; /* soft, hard: the kernel's struct rlimit64 */
+};
+
+struct plan_range {
+    unsigned first, last;
+};
+
+struct plan {
+    struct slot *slot;
+    char **argv, **envp;
+    const char *program;
+    const char *search; /* PATH to search for the program; NULL: it has a slash */
+    const char *cwd;
+    char *candidate; /* room for a path while searching */
+    uint64_t blocked, ignored;
+    uint32_t flags; /* SPAWN_* */
+    mode_t umask;
+    bool has_nice;
+    int nice;
+    char oom_score_adj[8]; /* text; empty: leave it */
+    unsigned n_fds, n_ranges, n_rlimits;
+    int above; /* above every target */
+    struct plan_fd *fds;
+    struct plan_range *ranges; /* fds that are not to be there: between the targets, and after them */
+    struct plan_rlimit rlimits[LIMIT_RLIMITS + 1];
+};
+
+/* Runs in the child, never returns. */
+void child_run(void *plan);

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Ends of workers: by pidfd, in batches. It learns what the kernel says of an end and passes it on as it is. */
+#include "daemon/reaper.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/cleanup.h"
+#include "daemon/log.h"
+#include "daemon/report.h"
+#include "daemon/start.h"
+#include "daemon/worker.h"
+
+#ifndef P_PIDFD
+#define P_PIDFD 3
+#endif
+
+enum { BATCH = 64 };
+
+/* The low bit tells the pipe from the pidfd. Ids, not pointers: an earlier event of the same batch may have freed the worker. */
+static uint64_t tag(const struct worker *w, bool report) {
+    return w->id << 1 | report;
+}
+
+static int watch(struct daemon *d, int fd, uint64_t data) {
+    struct epoll_event e = {.events = EPOLLIN, .data.u64 = data};
+    return epoll_ctl(d->ends, EPOLL_CTL_ADD, fd, &e) < 0 ? -errno : 0;
+}
+
+int reaper_watch(struct worker *w) {
+    int r = watch(w->d, w->pidfd, tag(w, false));
+    if (r >= 0 && w->report >= 0)
+        r = watch(w->d, w->report, tag(w, true));
+    return r;
+}
+
+/* What is left of its group goes, if it was us who ended it; before its pid can be anybody else's. */
+static void kill_rest(const struct worker *w) {
+    if (w->reason != 0)
+        kill(-w->pid, SIGKILL);
+}
+
+static void on_end(struct worker *w) {
+    siginfo_t info;
+    kill_rest(w);
+    info.si_pid = 0;
+    if (syscall(SYS_waitid, P_PIDFD, w->pidfd, &info, WEXITED | WNOHANG, &w->usage) < 0) {
+        /* Nobody else reaps our children; this is our own mistake if it ever happens. */
+        log_line(LOG_ERR, LOG_KIND_WORKER, NULL, "cannot wait for worker %llu: %s", (unsigned long long)w->id, strerror(errno));
+        return;
+    }
+    if (info.si_pid == 0)
+        return;
+    w->wall = daemon_now(w->d) - w->started;
+    w->end_value = info.si_status;
+    w->end_kind = info.si_code == CLD_EXITED ? END_EXITED : info.si_code == CLD_DUMPED ? END_DUMPED : END_KILLED;
+    if (w->reason == 0)
+        w->reason = w->end_kind == END_EXITED ? REASON_EXITED : REASON_SIGNALLED;
+    worker_ended(w);
+}
+
+/* The pipe's other end is gone: by exec, or by the child's end, which the pidfd then tells, too. */
+static void on_report(struct worker *w) {
+    close_fd(w->report);
+    w->report = -1;
+    if (!starter_failed(w->slot, w->id) && !w->told_started)
+        report_started(w);
+}
+
+static int on_events(sd_event_source *source, int fd, uint32_t revents, void *data) {
+    (void)source, (void)revents;
+    struct daemon *d = data;
+    struct epoll_event events[BATCH];
+    int n = epoll_wait(fd, events, BATCH, 0);
+    for (int i = 0; i < n; i++) {
+        struct worker *w = worker_find(d, events[i].data.u64 >> 1);
+        if (w == NULL || w->state != WORKER_LIVE)
+            continue;
+        if (events[i].data.u64 & 1)
+            on_report(w);
+        else
+            on_end(w);
+    }
+    starter_collect(d->starter);
+    return 0;
+}
+
+int reaper_init(struct daemon *d) {
+    d->ends = epoll_create1(EPOLL_CLOEXEC);
+    if (d->ends < 0)
+        return -errno;
+    return sd_event_add_io(d->event, &d->reaper, d->ends, EPOLLIN, on_events, d);
+}
+
+void reaper_done(struct daemon *d) {
+    d->reaper = sd_event_source_unref(d->reaper);
+    close_fd(d->ends);
+    d->ends = -1;
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+struct daemon;
+struct worker;
+
+/* Watches workers for their exec and their end. One epoll of its own holds them all: one wake-up of the loop takes every end that
+ * has come up since, and sd-event has one source, however many workers there are. */
+
+int reaper_init(struct daemon *d);
+void reaper_done(struct daemon *d);
+
+/* Watches w->pidfd, and w->report if there is one. */
+int reaper_watch(struct worker *w);

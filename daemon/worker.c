@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The table of workers and how one is ended: SIGTERM, grace, SIGKILL. It starts none and tells nobody anything itself, except
+ * that an end is passed on to report.c. */
+#include "daemon/worker.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/cleanup.h"
+#include "daemon/limits.h"
+#include "daemon/log.h"
+#include "daemon/report.h"
+#include "daemon/session.h"
+#include "daemon/start.h"
+#include "daemon/sweep.h"
+
+enum { TABLE_FIRST = 64 };
+
+/* ---- the table: ids are consecutive, so that the low bits spread them evenly ---- */
+
+int worker_table_init(struct daemon *d) {
+    TAILQ_INIT(&d->live);
+    TAILQ_INIT(&d->ended);
+    d->table = calloc(TABLE_FIRST, sizeof *d->table);
+    d->table_size = d->table != NULL ? TABLE_FIRST : 0;
+    return d->table != NULL ? 0 : -ENOMEM;
+}
+
+void worker_table_done(struct daemon *d) {
+    struct worker *w;
+    while ((w = TAILQ_FIRST(&d->live)) != NULL || (w = TAILQ_FIRST(&d->ended)) != NULL)
+        worker_free(w);
+    free(d->table);
+    d->table = NULL;
+}
+
+static void table_put(struct daemon *d, struct worker *w) {
+    struct worker **place = &d->table[w->id & (d->table_size - 1)];
+    w->next_in_table = *place;
+    *place = w;
+}
+
+static void table_remove(struct daemon *d, struct worker *w) {
+    struct worker **place = &d->table[w->id & (d->table_size - 1)];
+    while (*place != w)
+        place = &(*place)->next_in_table;
+    *place = w->next_in_table;
+}
+
+/* Without memory for more places it just gets slower. */
+static void table_grow(struct daemon *d) {
+    size_t size = d->table_size * 2;
+    struct worker **table = calloc(size, sizeof *table), **old = d->table, *w;
+    if (table == NULL)
+        return;
+    d->table = table;
+    d->table_size = size;
+    free(old);
+    TAILQ_FOREACH(w, &d->live, link)
+    table_put(d, w);
+    TAILQ_FOREACH(w, &d->ended, link)
+    table_put(d, w);
+}
+
+struct worker *worker_find(const struct daemon *d, uint64_t id) {
+    struct worker *w = d->table[id & (d->table_size - 1)];
+    while (w != NULL && w->id != id)
+        w = w->next_in_table;
+    return w;
+}
+
+static int find_in(const struct worker_list *list, const char *name, struct worker **ret_worker) {
+    struct worker *w, *found = NULL;
+    TAILQ_FOREACH(w, list, link) {
+        if (strcmp(w->name, name) != 0)
+            continue;
+        if (found != NULL)
+            return -EEXIST;
+        found = w;
+    }
+    if (found == NULL)
+        return -ESRCH;
+    *ret_worker = found;
+    return 0;
+}
+
+int worker_find_name(const struct daemon *d, const char *name, struct worker **ret_worker) {
+    int r = find_in(&d->live, name, ret_worker);
+    return r == -ESRCH ? find_in(&d->ended, name, ret_worker) : r;
+}
+
+/* ---- one worker ---- */
+
+int worker_new(struct daemon *d, struct session *s, struct worker **ret_worker) {
+    struct worker *w = calloc(1, sizeof *w);
+    if (w == NULL)
+        return -ENOMEM;
+    if (d->n_workers + d->n_ended >= d->table_size)
+        table_grow(d);
+    w->d = d;
+    w->id = ++d->last_worker;
+    w->pidfd = w->report = -1;
+    w->session = s;
+    w->session_id = s->id;
+    LIST_INIT(&w->waiters);
+    table_put(d, w);
+    TAILQ_INSERT_TAIL(&d->live, w, link);
+    TAILQ_INSERT_TAIL(&s->workers, w, session_link);
+    d->n_workers++;
+    s->n_workers++;
+    *ret_worker = w;
+    return 0;
+}
+
+static void close_pidfd(struct worker *w) {
+    if (w->pidfd >= 0 && (w->session == NULL || !session_takes_fd(w->session, w->pidfd)))
+        close_fd(w->pidfd);
+    w->pidfd = -1;
+}
+
+static void leave_session(struct worker *w) {
+    if (w->session == NULL)
+        return;
+    TAILQ_REMOVE(&w->session->workers, w, session_link);
+    w->session->n_workers--;
+    w->session = NULL;
+}
+
+static void forget_waiter(struct waiter *waiter) {
+    LIST_REMOVE(waiter, of_worker);
+    LIST_REMOVE(waiter, of_session);
+    free(waiter);
+}
+
+static void release(struct worker *w) {
+    close_pidfd(w);
+    leave_session(w);
+    close_fd(w->report);
+    w->report = -1;
+    w->timer = sd_event_source_unref(w->timer);
+    while (!LIST_EMPTY(&w->waiters))
+        forget_waiter(LIST_FIRST(&w->waiters));
+}
+
+void worker_free(struct worker *w) {
+    struct daemon *d = w->d;
+    release(w);
+    table_remove(d, w);
+    TAILQ_REMOVE(w->state == WORKER_LIVE ? &d->live : &d->ended, w, link);
+    if (w->state == WORKER_LIVE)
+        d->n_workers--;
+    else
+        d->n_ended--;
+    free(w->program);
+    free(w);
+}
+
+int worker_wait(struct worker *w, struct session *s, uint32_t serial) {
+    struct waiter *waiter = calloc(1, sizeof *waiter);
+    if (waiter == NULL)
+        return -ENOMEM;
+    waiter->session = s;
+    waiter->serial = serial;
+    LIST_INSERT_HEAD(&w->waiters, waiter, of_worker);
+    LIST_INSERT_HEAD(&s->waiters, waiter, of_session);
+    return 0;
+}
+
+void worker_session_gone(struct session *s) {
+    struct worker *w, *next;
+    while (!LIST_EMPTY(&s->waiters))
+        forget_waiter(LIST_FIRST(&s->waiters));
+    for (w = TAILQ_FIRST(&s->workers); w != NULL; w = next) {
+        next = TAILQ_NEXT(w, session_link);
+        leave_session(w);
+        if (!(w->flags & SPAWN_DETACHED))
+            worker_terminate(w, REASON_SESSION_ENDED);
+    }
+}
+
+/* ---- ending it ---- */
+
+/* It leads a group of its own, unless it did not get that far yet. Its pid is its own until we reap it. */
+static int kill_group(const struct worker *w, int signo) {
+    if (kill(-w->pid, signo) == 0)
+        return 0;
+    return errno == ESRCH && kill(w->pid, signo) == 0 ? 0 : -errno;
+}
+
+void worker_kill(struct worker *w) {
+    w->killed = true;
+    if (w->own_cgroup)
+        cgroup_kill(&w->d->cgroup, w->id);
+    int r = kill_group(w, SIGKILL);
+    if (r < 0 && r != -ESRCH)
+        log_line(LOG_ERR, LOG_KIND_WORKER, NULL, "cannot end worker %llu (pid %d): %s", (unsigned long long)w->id, (int)w->pid,
+                 strerror(-r));
+}
+
+static int on_timer(sd_event_source *source, uint64_t time, void *data) {
+    (void)source, (void)time;
+    struct worker *w = data;
+    if (w->reason == 0)
+        worker_terminate(w, REASON_TIME_LIMIT);
+    else
+        worker_kill(w);
+    return 0;
+}
+
+void worker_terminate(struct worker *w, enum end_reason reason) {
+    if (w->reason != 0 || w->state != WORKER_LIVE)
+        return;
+    w->reason = reason;
+    int r = kill_group(w, SIGTERM);
+    /* A stopped one would not hear it. */
+    kill_group(w, SIGCONT);
+    if (r < 0 || w->grace == 0 || daemon_timer(w->d, &w->timer, w->grace, on_timer, w) < 0)
+        worker_kill(w);
+}
+
+int worker_set_time_limit(struct worker *w, uint64_t usec) {
+    return daemon_timer(w->d, &w->timer, usec, on_timer, w);
+}
+
+int worker_signal(struct worker *w, int signo, uint32_t flags) {
+    if (flags & SIGNAL_ALL) {
+        if (signo != SIGKILL)
+            return -EINVAL;
+        if (!w->own_cgroup)
+            return -EOPNOTSUPP;
+        return cgroup_kill(&w->d->cgroup, w->id);
+    }
+    if (flags & SIGNAL_GROUP)
+        return kill_group(w, signo);
+    return kill(w->pid, signo) < 0 ? -errno : 0;
+}
+
+/* ---- its end ---- */
+
+static void forget_old(struct daemon *d);
+
+static int on_forget(sd_event_source *source, uint64_t time, void *data) {
+    (void)source, (void)time;
+    forget_old(data);
+    return 0;
+}
+
+/* Too many ends, or too old ones. The timer is for the oldest that stays. */
+static void forget_old(struct daemon *d) {
+    uint64_t now = daemon_now(d);
+    struct worker *w;
+    while ((w = TAILQ_FIRST(&d->ended)) != NULL && (d->n_ended > d->config.keep_ends || w->forget_at <= now))
+        worker_free(w);
+    if (w != NULL)
+        daemon_timer(d, &d->forget, w->forget_at - now, on_forget, d);
+}
+
+static void keep_end(struct worker *w) {
+    struct daemon *d = w->d;
+    release(w);
+    TAILQ_REMOVE(&d->live, w, link);
+    d->n_workers--;
+    w->state = WORKER_ENDED;
+    w->forget_at = daemon_now(d) + d->config.keep_ends_time;
+    TAILQ_INSERT_TAIL(&d->ended, w, link);
+    d->n_ended++;
+    forget_old(d);
+}
+
+static void clean_cgroup(struct worker *w) {
+    if (!w->own_cgroup)
+        return;
+    sweep_cgroup(w->d, w->id);
+}
+
+void worker_ended(struct worker *w) {
+    struct daemon *d = w->d;
+    enum stage stage;
+    int error = w->slot != NULL ? starter_failure(d->starter, w->slot, w->id, &stage) : 0;
+    clean_cgroup(w);
+    if (error != 0) {
+        char text[LIMIT_TEXT];
+        snprintf(text, sizeof text, "%s: %s: %s", stage_name(stage), strerror(error),
+                 stage == STAGE_CWD && w->cwd != NULL ? w->cwd : w->program);
+        d->counters.failed++;
+        if (w->session != NULL)
+            report_failed(w->session, w->serial, w, stage, error, text);
+        report_failed_watchers(w, stage, error, text);
+        worker_free(w);
+        return;
+    }
+    d->counters.ended++;
+    if (!w->told_started)
+        report_started(w);
+    report_ended(w);
+    if (w->flags & SPAWN_DETACHED)
+        keep_end(w);
+    else
+        worker_free(w);
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/resource.h>
+#include <systemd/sd-event.h>
+
+#include "daemon/daemon.h"
+#include "protocol/message.h"
+
+/* The table of workers: those that live, and the ends of detached ones that are kept for a while. */
+
+struct slot;
+
+enum worker_state { WORKER_LIVE, WORKER_ENDED };
+
+/* A session that waits for a worker which it did not start. */
+struct waiter {
+    LIST_ENTRY(waiter) of_worker;
+    LIST_ENTRY(waiter) of_session;
+    struct session *session;
+    uint32_t serial;
+};
+
+struct worker {
+    struct daemon *d;
+    struct worker *next_in_table;
+    TAILQ_ENTRY(worker) link;         /* in d->live or d->ended */
+    TAILQ_ENTRY(worker) session_link; /* in session->workers, if session is not NULL */
+    uint64_t id;
+    enum worker_state state;
+    uint32_t flags; /* SPAWN_* */
+    uint32_t serial;
+    struct session *session; /* who started it; NULL once that is gone */
+    uint64_t session_id;
+    LIST_HEAD(, waiter) waiters;
+    pid_t pid;
+    int pidfd;         /* owned; -1 once ended */
+    int report;        /* owned: end of the pipe that closes at its exec; -1 */
+    struct slot *slot; /* borrowed from the starter; NULL */
+    bool told_started;
+    bool own_cgroup;
+    bool killed; /* SIGKILL was sent */
+    uint64_t grace;
+    uint64_t started, wall; /* monotonic; microseconds */
+    uint64_t started_at;    /* wall clock */
+    sd_event_source *timer; /* owned: time limit, then grace */
+    enum end_reason reason; /* set before it is told to end */
+    int end_kind, end_value;
+    struct rusage usage;
+    uint64_t forget_at;
+    char *program;   /* owned, with cwd behind it */
+    const char *cwd; /* in `program`; NULL */
+    char name[LIMIT_NAME + 1];
+};
+
+int worker_table_init(struct daemon *d);
+void worker_table_done(struct daemon *d);
+
+/* A worker without a process yet, in the table. */
+int worker_new(struct daemon *d, struct session *s, struct worker **ret_worker);
+void worker_free(struct worker *w);
+
+struct worker *worker_find(const struct daemon *d, uint64_t id);
+/* -ESRCH, or -EEXIST if several live ones, or (if none lives) several ended ones have that name. */
+int worker_find_name(const struct daemon *d, const char *name, struct worker **ret_worker);
+
+int worker_wait(struct worker *w, struct session *s, uint32_t serial);
+/* The session is going: it starts nothing new, waits for nothing, and its workers end with it. */
+void worker_session_gone(struct session *s);
+
+/* SIGTERM to its process group now, SIGKILL to all of it after its grace time. The first reason counts. */
+void worker_terminate(struct worker *w, enum end_reason reason);
+void worker_kill(struct worker *w);
+int worker_signal(struct worker *w, int signo, uint32_t flags);
+int worker_set_time_limit(struct worker *w, uint64_t usec);
+
+/* Its process is gone and reaped: tells who wants to know, then keeps or frees it. */
+void worker_ended(struct worker *w);
