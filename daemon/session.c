@@ -160,7 +160,8 @@ static void sent(struct session *s, size_t n, unsigned n_fds) {
         if (s->out_fds[i].owned)
             close_fd(s->out_fds[i].fd);
     s->n_out_fds -= n_fds;
-    memmove(s->out_fds, s->out_fds + n_fds, s->n_out_fds * sizeof *s->out_fds);
+    if (n_fds > 0)
+        memmove(s->out_fds, s->out_fds + n_fds, s->n_out_fds * sizeof *s->out_fds);
     for (unsigned i = 0; i < s->n_out_fds; i++)
         s->out_fds[i].offset -= n;
     wire_buf_consume(&s->out, n, SESSION_KEEP);
