@@ -57,7 +57,10 @@ AC_DEFUN([FORKSRV_FLAGS], [
         FORKSRV_LDFLAGS="$FORKSRV_LDFLAGS -fsanitize=address,undefined"
         CHILD_CFLAGS="$CHILD_CFLAGS -fno-sanitize=all"
         AC_DEFINE([FORKSRV_SANITIZERS], [1], [Built with ASan and UBSan])],
-        [FORKSRV_TRY([FORKSRV_LDFLAGS], [-Wl,-z,defs])])
+        [AS_IF([test "$enable_fuzzing" != yes], [FORKSRV_TRY([FORKSRV_LDFLAGS], [-Wl,-z,defs])])])
+    AS_IF([test "$enable_fuzzing" = yes], [
+        FORKSRV_CFLAGS="$FORKSRV_CFLAGS -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all"
+        FORKSRV_LDFLAGS="$FORKSRV_LDFLAGS -fsanitize=address,undefined"])
     AS_IF([test "$enable_coverage" = yes], [
         FORKSRV_CFLAGS="$FORKSRV_CFLAGS --coverage -fprofile-update=atomic"
         FORKSRV_LDFLAGS="$FORKSRV_LDFLAGS --coverage"
