@@ -307,13 +307,13 @@ int forksrv_submit_signal(struct forksrv *session, uint64_t id, int signo, unsig
 struct forksrv_info {
     uint64_t id;
     pid_t pid;
-    enum forksrv_state state;   /* RUNNING or ENDED */
-    unsigned flags;             /* FORKSRV_DETACHED, ... */
-    const char *name;           /* "" if it has none */
+    enum forksrv_state state; /* RUNNING or ENDED */
+    unsigned flags;           /* FORKSRV_DETACHED, ... */
+    const char *name;         /* "" if it has none */
     const char *program;
-    uint64_t session;           /* number of the session that started it; 0: it is gone */
-    uint64_t started_at;        /* wall clock, since 1970 */
-    struct forksrv_end end;     /* of an ENDED one; of a running one only `wall` */
+    uint64_t session;       /* number of the session that started it; 0: it is gone */
+    uint64_t started_at;    /* wall clock, since 1970 */
+    struct forksrv_end end; /* of an ENDED one; of a running one only `wall` */
 };
 int forksrv_list_workers(struct forksrv *session, uint64_t timeout, struct forksrv_list **ret_list);
 size_t forksrv_list_count(const struct forksrv_list *list);
@@ -324,7 +324,8 @@ void forksrv_list_free(struct forksrv_list *list);
  * ("version"). forksrv(1) lists them; new names may come. For a text ret_text is not NULL. */
 int forksrv_get_status(struct forksrv *session, uint64_t timeout, struct forksrv_status **ret_status);
 size_t forksrv_status_count(const struct forksrv_status *status);
-int forksrv_status_get(const struct forksrv_status *status, size_t index, const char **ret_name, uint64_t *ret_value, const char **ret_text);
+int forksrv_status_get(const struct forksrv_status *status, size_t index, const char **ret_name, uint64_t *ret_value,
+                       const char **ret_text);
 void forksrv_status_free(struct forksrv_status *status);
 
 /* forksrv_watch: from now on events of ALL workers of the instance come in (on = 1), or no more (0). */
@@ -336,9 +337,9 @@ int forksrv_ping(struct forksrv *session, uint64_t timeout);
 /* ---- events, and foreign event loops ----------------------------------------------------------- */
 
 enum forksrv_event_kind {
-    FORKSRV_EVENT_STARTED = 1, /* a worker of this session runs */
-    FORKSRV_EVENT_FAILED = 2,  /* a worker of this session could not be started */
-    FORKSRV_EVENT_ENDED = 3,   /* a worker of this session ended */
+    FORKSRV_EVENT_STARTED = 1,       /* a worker of this session runs */
+    FORKSRV_EVENT_FAILED = 2,        /* a worker of this session could not be started */
+    FORKSRV_EVENT_ENDED = 3,         /* a worker of this session ended */
     FORKSRV_EVENT_WATCH_STARTED = 4, /* forksrv_watch: some worker was started, ... */
     FORKSRV_EVENT_WATCH_FAILED = 5,
     FORKSRV_EVENT_WATCH_ENDED = 6,

@@ -60,6 +60,7 @@ AC_DEFUN([FORKSRV_FLAGS], [
         [AS_IF([test "$enable_fuzzing" != yes], [FORKSRV_TRY([FORKSRV_LDFLAGS], [-Wl,-z,defs])])])
     AS_IF([test "$enable_fuzzing" = yes], [
         FORKSRV_CFLAGS="$FORKSRV_CFLAGS -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all"
+        CHILD_CFLAGS="$CHILD_CFLAGS -fno-sanitize=all"
         FORKSRV_LDFLAGS="$FORKSRV_LDFLAGS -fsanitize=address,undefined"])
     AS_IF([test "$enable_coverage" = yes], [
         FORKSRV_CFLAGS="$FORKSRV_CFLAGS --coverage -fprofile-update=atomic"

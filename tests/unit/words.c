@@ -41,84 +41,86 @@ void put_answer(struct bytes *b, enum mac_digest digest, const uint8_t *with, co
     put_bytes(b, mac, mac_digest_size(digest));
 }
 
+static const struct {
+    enum word word;
+    const char *name;
+    int nonce;
+    size_t size;
+} challenges[] = {
+    {OUR_CHALLENGE, "{sha256}", OUR_NONCE, 40},       {REFLECTED, "{sha256}", OUR_NONCE, 40},
+    {REFLECTED_384, "{sha384}", OUR_NONCE, 40},       {PEER_CHALLENGE, "{sha256}", PEER_NONCE, 40},
+    {PEER_CHALLENGE_384, "{sha384}", PEER_NONCE, 40}, {PEER_CHALLENGE_20, "{sha256}", PEER_NONCE, 20},
+    {PEER_CHALLENGE_19, "{sha256}", PEER_NONCE, 19},  {PEER_CHALLENGE_EMPTY, "{sha256}", PEER_NONCE, 0},
+    {PEER_CHALLENGE_MD5, "{md5}", PEER_NONCE, 40},    {PEER_CHALLENGE_SHA1, "{sha1}", PEER_NONCE, 40},
+    {PEER_CHALLENGE_BARE, "", PEER_NONCE, 20},
+};
+
+/* An answer covers the digest's name of the challenge, and names its own. */
+static const struct {
+    enum word word;
+    enum mac_digest digest;
+    const uint8_t *with;
+    const char *name;
+    int nonce;
+    size_t size;
+} answers[] = {
+    {OUR_ANSWER, MAC_SHA256, words_key, "{sha256}", PEER_NONCE, 40},
+    {OUR_ANSWER_384, MAC_SHA384, words_key, "{sha384}", PEER_NONCE, 40},
+    {OUR_ANSWER_20, MAC_SHA256, words_key, "{sha256}", PEER_NONCE, 20},
+    {RIGHT, MAC_SHA256, words_key, "{sha256}", OUR_NONCE, 40},
+    {RIGHT_384, MAC_SHA384, words_key, "{sha256}", OUR_NONCE, 40},
+    {WRONG_KEY, MAC_SHA256, other_key, "{sha256}", OUR_NONCE, 40},
+    {REPLAYED, MAC_SHA256, words_key, "{sha256}", OLD_NONCE, 40},
+};
+
+#define LITERAL(word, bytes)                                                                                                     \
+    { word, bytes, sizeof bytes - 1 }
+static const struct {
+    enum word word;
+    const char *bytes;
+    size_t size;
+} literals[] = {
+    LITERAL(PEER_CHALLENGE_CUT, "#CHALLENGE"),
+    LITERAL(MD5_NAMED, "{md5}mmmmmmmmmmmmmmmm"),
+    LITERAL(MD5_RAW, "mmmmmmmmmmmmmmmm"),
+    LITERAL(DIGEST_ALONE, "{sha256}"),
+    LITERAL(WELCOME, "#WELCOME#"),
+    LITERAL(WELCOME_LONG, "#WELCOME#\0"),
+    LITERAL(FAILURE, "#FAILURE#"),
+    LITERAL(GARBAGE, "\0\1\2garbage\xff"),
+    LITERAL(REQUEST, "\0\1\0\0\0\0\0\1"),
+    LITERAL(FRAME_EMPTY, ""),
+};
+
+/* The right answer with something wrong in it. */
+static void put_spoilt(struct bytes *b, enum word word) {
+    put_answer(b, MAC_SHA256, words_key, "{sha256}", OUR_NONCE, 40);
+    if (word == WRONG_LAST_BIT)
+        b->data[b->size - 1] ^= 1;
+    else if (word == WRONG_SHORT)
+        b->size--;
+    else if (word == WRONG_LONG)
+        put_bytes(b, "", 1);
+    else if (word == WRONG_NAME)
+        memcpy(b->data + b->size - 40, "{sha384}", 8);
+    else
+        ck_abort_msg("word %d has no bytes", (int)word);
+}
+
 /* Words that are whole frames: their payload. */
 static void put_payload(struct bytes *b, enum word word) {
-    switch ((int)word) {
-    case OUR_CHALLENGE:
-    case REFLECTED:
-        return put_challenge(b, "{sha256}", OUR_NONCE, 40);
-    case REFLECTED_384:
-        return put_challenge(b, "{sha384}", OUR_NONCE, 40);
-    case OUR_ANSWER:
-        return put_answer(b, MAC_SHA256, words_key, "{sha256}", PEER_NONCE, 40);
-    case OUR_ANSWER_384:
-        return put_answer(b, MAC_SHA384, words_key, "{sha384}", PEER_NONCE, 40);
-    case OUR_ANSWER_20:
-        return put_answer(b, MAC_SHA256, words_key, "{sha256}", PEER_NONCE, 20);
-    case PEER_CHALLENGE:
-        return put_challenge(b, "{sha256}", PEER_NONCE, 40);
-    case PEER_CHALLENGE_384:
-        return put_challenge(b, "{sha384}", PEER_NONCE, 40);
-    case PEER_CHALLENGE_20:
-        return put_challenge(b, "{sha256}", PEER_NONCE, 20);
-    case PEER_CHALLENGE_19:
-        return put_challenge(b, "{sha256}", PEER_NONCE, 19);
-    case PEER_CHALLENGE_EMPTY:
-        return put_challenge(b, "{sha256}", PEER_NONCE, 0);
-    case PEER_CHALLENGE_MD5:
-        return put_challenge(b, "{md5}", PEER_NONCE, 40);
-    case PEER_CHALLENGE_SHA1:
-        return put_challenge(b, "{sha1}", PEER_NONCE, 40);
-    case PEER_CHALLENGE_BARE:
-        return put_challenge(b, "", PEER_NONCE, 20);
-    case PEER_CHALLENGE_CUT:
-        return put_bytes(b, "#CHALLENGE", 10);
-    case RIGHT:
-        return put_answer(b, MAC_SHA256, words_key, "{sha256}", OUR_NONCE, 40);
-    case RIGHT_384:
-        return put_answer(b, MAC_SHA384, words_key, "{sha256}", OUR_NONCE, 40);
-    case WRONG_KEY:
-        return put_answer(b, MAC_SHA256, other_key, "{sha256}", OUR_NONCE, 40);
-    case WRONG_LAST_BIT:
-        put_payload(b, RIGHT);
-        b->data[b->size - 1] ^= 1;
-        return;
-    case WRONG_SHORT:
-        put_payload(b, RIGHT);
-        b->size--;
-        return;
-    case WRONG_LONG:
-        put_payload(b, RIGHT);
-        return put_bytes(b, "", 1);
-    case WRONG_NAME:
-        put_payload(b, RIGHT);
-        memcpy(b->data + b->size - 40, "{sha384}", 8);
-        return;
-    case REPLAYED:
-        return put_answer(b, MAC_SHA256, words_key, "{sha256}", OLD_NONCE, 40);
-    case MD5_NAMED:
-        return put_offer(b, "{md5}", 'm', 16);
-    case MD5_RAW:
-        return put_fill(b, 'm', 16);
-    case DIGEST_ALONE:
-        return put_bytes(b, "{sha256}", 8);
-    case WELCOME:
-        return put_bytes(b, "#WELCOME#", 9);
-    case WELCOME_LONG:
-        return put_bytes(b, "#WELCOME#", 10);
-    case FAILURE:
-        return put_bytes(b, "#FAILURE#", 9);
-    case GARBAGE:
-        return put_bytes(b, "\0\1\2garbage\xff", 11);
-    case FRAME_257:
-        return put_fill(b, '#', 257);
-    case FRAME_256:
-        return put_fill(b, '#', 256);
-    case REQUEST:
-        return put_bytes(b, "\0\1\0\0\0\0\0\1", 8);
-    default:
-        return;
-    }
+    for (size_t i = 0; i < sizeof challenges / sizeof challenges[0]; i++)
+        if (challenges[i].word == word)
+            return put_challenge(b, challenges[i].name, challenges[i].nonce, challenges[i].size);
+    for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++)
+        if (answers[i].word == word)
+            return put_answer(b, answers[i].digest, answers[i].with, answers[i].name, answers[i].nonce, answers[i].size);
+    for (size_t i = 0; i < sizeof literals / sizeof literals[0]; i++)
+        if (literals[i].word == word)
+            return put_bytes(b, literals[i].bytes, literals[i].size);
+    if (word == FRAME_256 || word == FRAME_257)
+        return put_fill(b, '#', word == FRAME_257 ? 257 : 256);
+    put_spoilt(b, word);
 }
 
 void put_word(struct bytes *b, enum word word) {

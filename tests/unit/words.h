@@ -27,7 +27,6 @@ enum word {
     PEER_CHALLENGE_MD5,
     PEER_CHALLENGE_SHA1,
     PEER_CHALLENGE_BARE, /* CPython 3.11: 20 random bytes, no digest */
-    PEER_CHALLENGE_LONG, /* exactly 256 bytes */
     PEER_CHALLENGE_CUT,  /* less than the word */
     REFLECTED,           /* our own challenge */
     REFLECTED_384,       /* our own random bytes under another digest */
