@@ -24,6 +24,7 @@ static const struct subcommand {
     {"watch", command_watch, "print what happens, as it happens"},
     {"ping", command_ping, "measure round trips to the instance"},
     {"keygen", command_keygen, "make the key of an instance"},
+    {"bench", command_bench, "measure how fast processes are started"},
 };
 
 enum { N_SUBCOMMANDS = sizeof subcommands / sizeof subcommands[0] };

@@ -49,7 +49,7 @@ static int open_session(const struct run_options *o, struct forksrv *session) {
         return 0;
     bool absent = r == -ENOENT || r == -ECONNREFUSED;
     if (absent && may_fall_back(o)) {
-        say("%s; using a private one", forksrv_error(session));
+        say("using a private instance: %s", forksrv_error(session));
         return open_private(session);
     }
     say("%s%s", forksrv_error(session), absent ? no_instance_hint(o) : "");
