@@ -59,6 +59,7 @@ static int allocate(struct builder *b) {
     b->next = block;
     b->plan = take(b, sizeof(struct plan));
     memset(b->plan, 0, sizeof *b->plan);
+    b->plan->report = -1;
     return 0;
 }
 
@@ -137,6 +138,8 @@ static void build_ranges(struct plan *p) {
             p->ranges[p->n_ranges++] = (struct plan_range){next, target - 1};
         next = target + 1;
     }
+    if (p->flags & SPAWN_REPORT_EXECED)
+        next++; /* the report's pipe is at p->above until the exec */
     p->ranges[p->n_ranges++] = (struct plan_range){next, ~0U};
 }
 
@@ -229,9 +232,9 @@ int plan_build(const struct plan_base *base, const struct message *m, const int 
     if (r >= 0)
         r = build_program(&b);
     if (r >= 0)
-        r = build_fds(&b);
-    if (r >= 0)
         r = build_numbers(&b);
+    if (r >= 0)
+        r = build_fds(&b);
     if (r >= 0)
         r = build_rlimits(&b);
     if (r < 0) {

@@ -4,7 +4,6 @@
  * over. */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <signal.h>
 #include <stddef.h>
 #include <sys/prctl.h>
@@ -52,8 +51,9 @@ static void set_session(const struct plan *p) {
         check(p, STAGE_SESSION, raw_call(SYS_setsid, 0, 0, 0, 0, 0));
 }
 
-/* First every source that could be overwritten goes above all targets; then each has its place. What is not a target becomes
- * close-on-exec, whatever it is and whoever opened it. */
+/* First every source that could be overwritten goes above all targets; then each has its place. What is not a target is closed,
+ * whatever it is and whoever opened it, before anything that can hang: what others are waiting to see closed must not wait for
+ * us. */
 static void set_fds(const struct plan *p) {
     for (unsigned i = 0; i < p->n_fds; i++) {
         if (p->fds[i].source >= p->above)
@@ -64,8 +64,11 @@ static void set_fds(const struct plan *p) {
     }
     for (unsigned i = 0; i < p->n_fds; i++)
         check(p, STAGE_FDS, raw_call(SYS_dup3, p->fds[i].source, p->fds[i].target, 0, 0, 0));
+    /* The pipe that tells of the exec stays till then: `above` is left open by the ranges. */
+    if (p->report >= 0 && p->report != p->above)
+        check(p, STAGE_FDS, raw_call(SYS_dup3, p->report, p->above, O_CLOEXEC, 0, 0));
     for (unsigned i = 0; i < p->n_ranges; i++)
-        check(p, STAGE_FDS, raw_call(SYS_close_range, p->ranges[i].first, p->ranges[i].last, CLOSE_RANGE_CLOEXEC, 0, 0));
+        check(p, STAGE_FDS, raw_call(SYS_close_range, p->ranges[i].first, p->ranges[i].last, 0, 0, 0));
 }
 
 static void set_oom_score_adj(const struct plan *p) {

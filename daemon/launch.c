@@ -163,7 +163,7 @@ static int start(struct attempt *a) {
         if (pipe2(ends, O_CLOEXEC) < 0)
             return fail(a, STAGE_CLONE, -errno, NULL);
         w->report = ends[0];
-        report = ends[1];
+        a->plan->report = report = ends[1];
     }
     w->started = daemon_now(d);
     w->started_at = wall_clock();

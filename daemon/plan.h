@@ -46,9 +46,10 @@ struct plan {
     int nice;
     char oom_score_adj[8]; /* text; empty: leave it */
     unsigned n_fds, n_ranges, n_rlimits;
-    int above; /* above every target */
+    int report; /* the pipe that closes at the exec; -1 */
+    int above;  /* above every target */
     struct plan_fd *fds;
-    struct plan_range *ranges; /* fds that are not to be there: between the targets, and after them */
+    struct plan_range *ranges; /* fds to close: between the targets, and after them */
     struct plan_rlimit rlimits[LIMIT_RLIMITS + 1];
 };
 

@@ -39,6 +39,10 @@ int reaper_watch(struct worker *w) {
     return r;
 }
 
+void reaper_unwatch(const struct daemon *d, int fd) {
+    epoll_ctl(d->ends, EPOLL_CTL_DEL, fd, NULL);
+}
+
 /* What is left of its group goes, if it was us who ended it; before its pid can be anybody else's. */
 static void kill_rest(const struct worker *w) {
     if (w->reason != 0)
@@ -66,6 +70,7 @@ static void on_end(struct worker *w) {
 
 /* The pipe's other end is gone: by exec, or by the child's end, which the pidfd then tells, too. */
 static void on_report(struct worker *w) {
+    reaper_unwatch(w->d, w->report);
     close_fd(w->report);
     w->report = -1;
     if (!starter_failed(w->slot, w->id) && !w->told_started)

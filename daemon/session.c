@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/cleanup.h"
@@ -80,6 +81,8 @@ void session_free(struct session *s) {
     fd_queue_done(&s->fds);
     wire_buf_done(&s->in);
     wire_buf_done(&s->out);
+    /* A child that has not exec'd yet has this fd, too: closing alone would not tell the peer. */
+    shutdown(s->fd, SHUT_RDWR);
     close_fd(s->fd);
     free(s);
     life_changed(d);

@@ -13,6 +13,7 @@
 #include "common/cleanup.h"
 #include "daemon/limits.h"
 #include "daemon/log.h"
+#include "daemon/reaper.h"
 #include "daemon/report.h"
 #include "daemon/session.h"
 #include "daemon/start.h"
@@ -117,6 +118,8 @@ int worker_new(struct daemon *d, struct session *s, struct worker **ret_worker) 
 }
 
 static void close_pidfd(struct worker *w) {
+    if (w->pidfd >= 0)
+        reaper_unwatch(w->d, w->pidfd);
     if (w->pidfd >= 0 && (w->session == NULL || !session_takes_fd(w->session, w->pidfd)))
         close_fd(w->pidfd);
     w->pidfd = -1;
@@ -139,6 +142,8 @@ static void forget_waiter(struct waiter *waiter) {
 static void release(struct worker *w) {
     close_pidfd(w);
     leave_session(w);
+    if (w->report >= 0)
+        reaper_unwatch(w->d, w->report);
     close_fd(w->report);
     w->report = -1;
     w->timer = sd_event_source_unref(w->timer);
