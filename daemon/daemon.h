@@ -15,6 +15,7 @@
 
 struct session;
 struct worker;
+struct crowd;
 struct launch;
 struct starter;
 struct swept;
@@ -80,6 +81,7 @@ struct daemon {
     sd_event_source *reaper;
 
     struct launch *launch; /* owned: what every start needs from us */
+    struct crowd *crowd;   /* owned: see crowd.h */
 
     /* life.c */
     sd_event_source *signals[3], *lifeline;

@@ -14,6 +14,7 @@
 
 #include "common/cleanup.h"
 #include "daemon/build.h"
+#include "daemon/crowd.h"
 #include "daemon/reaper.h"
 #include "daemon/report.h"
 #include "daemon/start.h"
@@ -46,10 +47,12 @@ int launch_init(struct daemon *d) {
     if (l->base.null_fd < 0)
         return -errno;
     raise_nofile(&l->base);
-    return starter_new(&d->starter);
+    int r = crowd_init(d);
+    return r < 0 ? r : starter_new(&d->starter);
 }
 
 void launch_done(struct daemon *d) {
+    crowd_done(d);
     starter_free(d->starter);
     d->starter = NULL;
     if (d->launch != NULL)
@@ -167,10 +170,15 @@ static int start(struct attempt *a) {
     }
     w->started = daemon_now(d);
     w->started_at = wall_clock();
+    crowd_prepare(d, a->plan);
+    bool shares = a->plan->cut > 0;
     r = starter_start(d->starter, a->plan, w->id, cgroup, &w->pid, &w->pidfd, &w->slot);
     if (r < 0)
         return fail(a, STAGE_CLONE, r, r == -EAGAIN ? "no more processes can be started now, try again later" : NULL);
     a->plan = NULL;
+    /* Without memory to hold them the child may lack its fds, and must not run like that. */
+    if (crowd_started(w, shares, a->fds, a->n_fds, &report) < 0)
+        worker_kill(w);
     return 0;
 }
 

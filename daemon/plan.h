@@ -16,7 +16,8 @@ struct slot {
     uint32_t tid;   /* cleared by the kernel when the child leaves our memory, by exec or exit */
     uint32_t error; /* positive errno of what failed */
     uint32_t stage;
-    uint64_t owner; /* worker id */
+    uint32_t unshared; /* set by a child that shared our fds, once it has its own */
+    uint64_t owner;    /* worker id */
 };
 
 struct plan_fd {
@@ -46,6 +47,8 @@ struct plan {
     int nice;
     char oom_score_adj[8]; /* text; empty: leave it */
     unsigned n_fds, n_ranges, n_rlimits;
+    int cut;    /* shares our fds until it has made a table of its own with those below this; 0: has a copy */
+    int wake;   /* eventfd for telling us of that; -1 */
     int report; /* the pipe that closes at the exec; -1 */
     int above;  /* above every target */
     struct plan_fd *fds;

@@ -75,6 +75,8 @@ static int run_plan(void *plan) {
  * child uses libc's and may touch errno, so we do wait for its exec. */
 static long clone_old(struct starter *s, unsigned i, struct plan *plan, int *pidfd) {
     int flags = CLONE_VM | CLONE_PIDFD | CLONE_CHILD_CLEARTID | SIGCHLD | (RAW_SHARES_MEMORY ? 0 : CLONE_VFORK);
+    if (plan->cut > 0)
+        flags |= CLONE_FILES;
     int pid = clone(run_plan, s->stacks[i] + s->page + START_STACK, flags, plan, pidfd, NULL, &s->slots[i].tid);
     return pid < 0 ? -errno : pid;
 }
@@ -88,6 +90,8 @@ static long clone_plan(struct starter *s, unsigned i, struct plan *plan, int cgr
         .stack = (uint64_t)(uintptr_t)(s->stacks[i] + s->page),
         .stack_size = START_STACK,
     };
+    if (plan->cut > 0)
+        args.flags |= CLONE_FILES;
     if (cgroup >= 0) {
         args.flags |= CLONE_INTO_CGROUP;
         args.cgroup = (uint64_t)cgroup;
@@ -138,6 +142,11 @@ void starter_collect(struct starter *s) {
         if (s->slots[i].error == 0)
             s->free_slots[s->n_free++] = i;
     }
+}
+
+bool starter_has_own_fds(const struct slot *slot, uint64_t owner) {
+    return slot->owner != owner || __atomic_load_n(&slot->unshared, __ATOMIC_ACQUIRE) != 0 ||
+           __atomic_load_n(&slot->tid, __ATOMIC_ACQUIRE) == 0;
 }
 
 bool starter_failed(const struct slot *slot, uint64_t owner) {

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/cleanup.h"
+#include "daemon/crowd.h"
 #include "daemon/limits.h"
 #include "daemon/log.h"
 #include "daemon/reaper.h"
@@ -140,6 +141,7 @@ static void forget_waiter(struct waiter *waiter) {
 }
 
 static void release(struct worker *w) {
+    crowd_ended(w);
     close_pidfd(w);
     leave_session(w);
     if (w->report >= 0)

@@ -13,6 +13,7 @@
 /* The table of workers: those that live, and the ends of detached ones that are kept for a while. */
 
 struct slot;
+struct held;
 
 enum worker_state { WORKER_LIVE, WORKER_ENDED };
 
@@ -40,6 +41,7 @@ struct worker {
     int pidfd;         /* owned; -1 once ended */
     int report;        /* owned: end of the pipe that closes at its exec; -1 */
     struct slot *slot; /* borrowed from the starter; NULL */
+    struct held *held; /* owned: fds that must stay open until the child has its own; NULL */
     bool told_started;
     bool own_cgroup;
     bool killed; /* SIGKILL was sent */
