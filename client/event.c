@@ -176,7 +176,8 @@ int forksrv_process(struct forksrv *s) {
     if (r < 0)
         return r;
     /* What was read may have made something to send. */
-    return pump_send(s);
+    pump_send(s);
+    return s->phase == PHASE_OPEN ? 0 : -ENOTCONN;
 }
 
 static bool has_event(const void *arg) {

@@ -36,7 +36,7 @@ static int make_key(struct forksrv *s, int *ret_fd) {
     if (getrandom(s->key, LIMIT_AUTHKEY, 0) != LIMIT_AUTHKEY)
         return session_fail(s, -EIO, "the kernel gives no random numbers");
     auto_fd fd = memfd_create("forksrv.authkey", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (fd < 0 || write(fd, s->key, LIMIT_AUTHKEY) != LIMIT_AUTHKEY ||
+    if (fd < 0 || pwrite(fd, s->key, LIMIT_AUTHKEY, 0) != LIMIT_AUTHKEY ||
         fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
         return session_fail(s, -errno, "no memory for the key of the private instance: %s", error_text(-errno));
     *ret_fd = steal_fd(&fd);

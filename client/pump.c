@@ -68,13 +68,15 @@ static int send_part(struct forksrv *s, size_t size, const int *fds, unsigned n_
     /* ETOOMANYREFS: more fds are on their way through this user's sockets than it may have open. */
     if (n == -ETOOMANYREFS || n == -ENOBUFS || n == -ENOMEM)
         s->stuck = true;
-    else if (n != -EAGAIN)
+    else if (n == -EPIPE || n == -ECONNRESET)
         give_up_sending(s);
+    else if (n != -EAGAIN)
+        session_lose(s, (int)n, "cannot write to %s: %s", s->peer, error_text((int)n));
     return 0;
 }
 
-int pump_send(struct forksrv *s) {
-    while (wire_buf_len(&s->out) > 0) {
+void pump_send(struct forksrv *s) {
+    while (wire_buf_len(&s->out) > 0 && s->phase == PHASE_OPEN) {
         int fds[FDS_AT_ONCE];
         unsigned n_fds;
         size_t size = next_part(s, fds, &n_fds);
@@ -82,7 +84,6 @@ int pump_send(struct forksrv *s) {
             break;
         drop_batches(s, n_fds);
     }
-    return 0;
 }
 
 static int keep_fds(struct forksrv *s, uint64_t offset, const int *fds, unsigned n_fds) {
@@ -106,8 +107,10 @@ static int keep_fds(struct forksrv *s, uint64_t offset, const int *fds, unsigned
 }
 
 int pump_queue(struct forksrv *s, size_t size, const int *fds, unsigned n_fds) {
-    if (s->deaf)
-        return consumed(s, wire_buf_len(&s->out)), 0;
+    if (s->deaf) {
+        consumed(s, wire_buf_len(&s->out));
+        return 0;
+    }
     if (n_fds == 0) {
         if (wire_buf_len(&s->out) >= QUEUE_FLUSH)
             pump_send(s);
@@ -125,7 +128,9 @@ int pump_queue(struct forksrv *s, size_t size, const int *fds, unsigned n_fds) {
             break;
         drop_batches(s, n_kept);
     }
-    if (s->deaf || (s->sent == offset && send_part(s, size, fds, n_fds) == 1) || s->deaf)
+    if (s->sent == offset && !s->deaf && send_part(s, size, fds, n_fds) == 1)
+        return 0;
+    if (s->deaf || s->phase != PHASE_OPEN)
         return 0;
     int r = keep_fds(s, offset, fds, n_fds);
     if (r < 0)
@@ -190,11 +195,11 @@ static int wait_ready(struct forksrv *s, uint64_t deadline) {
 
 int pump_until(struct forksrv *s, bool (*done)(const void *), const void *arg, uint64_t deadline) {
     for (;;) {
-        if (s->phase != PHASE_OPEN)
-            return -ENOTCONN;
         pump_send(s);
         if (done(arg))
             return 0;
+        if (s->phase != PHASE_OPEN)
+            return -ENOTCONN;
         bool stuck = s->stuck;
         int r = wait_ready(s, deadline);
         if (r == 0 && !(stuck && deadline_left(deadline) > 0))

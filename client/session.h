@@ -179,7 +179,7 @@ int greet(struct forksrv *s, uint64_t deadline);
 int encode_spawn(struct forksrv *s, const struct forksrv_spec *spec, uint32_t serial);
 
 /* pump.c */
-int pump_send(struct forksrv *s);
+void pump_send(struct forksrv *s);
 int pump_receive(struct forksrv *s);
 /* Until done(arg), whatever comes in meanwhile. 0, -ETIMEDOUT or -ENOTCONN. */
 int pump_until(struct forksrv *s, bool (*done)(const void *), const void *arg, uint64_t deadline);

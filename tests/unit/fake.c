@@ -68,13 +68,13 @@ static void authenticate(struct fake *f) {
         _exit(0);
 }
 
-static void start(struct fake *f, fake_script *script, bool raw, uid_t uid) {
+static void start(struct fake *f, fake_script *script, bool raw, uid_t uid, uint8_t first) {
     memset(f, 0, sizeof *f);
     strcpy(f->folder, "/tmp/forksrv-test.XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(f->folder));
     snprintf(f->address, sizeof f->address, "%s/control", f->folder);
     for (size_t i = 0; i < sizeof f->key; i++)
-        f->key[i] = (uint8_t)(i * 7 + 1);
+        f->key[i] = (uint8_t)(i * 7 + first);
     int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     struct sockaddr_un sa = {.sun_family = AF_UNIX};
     strcpy(sa.sun_path, f->address);
@@ -103,15 +103,19 @@ static void start(struct fake *f, fake_script *script, bool raw, uid_t uid) {
 }
 
 void fake_start(struct fake *f, fake_script *script) {
-    start(f, script, false, geteuid());
+    start(f, script, false, geteuid(), 1);
+}
+
+void fake_start_with(struct fake *f, fake_script *script, uint8_t first) {
+    start(f, script, false, geteuid(), first);
 }
 
 void fake_start_raw(struct fake *f, fake_script *script) {
-    start(f, script, true, geteuid());
+    start(f, script, true, geteuid(), 1);
 }
 
 void fake_start_as(struct fake *f, fake_script *script, uid_t uid) {
-    start(f, script, true, uid);
+    start(f, script, true, uid, 1);
 }
 
 void fake_stop(struct fake *f) {

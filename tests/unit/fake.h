@@ -26,6 +26,8 @@ typedef void fake_script(struct fake *f);
 
 /* Listens, and runs the script in a process of its own for the first connection, after the handshake. */
 void fake_start(struct fake *f, fake_script *script);
+/* The same with a key that starts with this byte. */
+void fake_start_with(struct fake *f, fake_script *script, uint8_t first);
 /* The same without a handshake: the script has the bare connection. */
 void fake_start_raw(struct fake *f, fake_script *script);
 /* The same with a listener made by another user. Only for root. */
