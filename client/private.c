@@ -47,7 +47,8 @@ static int make_key(struct forksrv *s, int *ret_fd) {
 static int listen_and_connect(const char *path, uint64_t deadline, int *ret_listener, int *ret_fd) {
     struct sockaddr_un sa = {.sun_family = AF_UNIX};
     memcpy(sa.sun_path, path, strlen(path) + 1);
-    auto_fd fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    /* Non-blocking, as systemd passes its sockets. */
+    auto_fd fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0 || bind(fd, (const struct sockaddr *)&sa, sizeof sa) < 0)
         return -errno;
     int r = listen(fd, 16) < 0 ? -errno : connect_path(path, deadline, ret_fd);
