@@ -3,6 +3,7 @@
 can see (the daemon's fds: it is undumpable) is then seen another way."""
 import fcntl
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -54,8 +55,7 @@ class Daemon:
             for i, fd in enumerate(sources):
                 os.dup2(fd, 3 + i, inheritable=True)
             if nofile is not None:
-                import resource
-                resource.setrlimit(resource.RLIMIT_NOFILE, (nofile, nofile))
+                resource.setrlimit(resource.RLIMIT_NOFILE, nofile if isinstance(nofile, tuple) else (nofile, nofile))
 
         with open(self.log_path, "wb") as log:
             # The shell's pid stays that of the daemon: LISTEN_PID has to name it.
