@@ -83,9 +83,12 @@ static bool parse_span(const char *text, uint64_t *ret) {
         size_t unit = strspn(end, "abcdefghijklmnopqrstuvwxyz"), i = 0;
         while (i < sizeof units / sizeof units[0] && (strlen(units[i].name) != unit || strncmp(units[i].name, end, unit) != 0))
             i++;
-        if (errno != 0 || i == sizeof units / sizeof units[0] || v > UINT32_MAX)
+        if (errno != 0 || i == sizeof units / sizeof units[0])
             return false;
-        sum += v * units[i].usec;
+        /* Too much for the number is out of every setting's range as well. */
+        uint64_t part;
+        if (__builtin_mul_overflow(v, units[i].usec, &part) || __builtin_add_overflow(sum, part, &sum))
+            sum = UINT64_MAX;
         text = end + unit;
         text += strspn(text, " ");
     } while (*text != 0);
@@ -179,7 +182,8 @@ static char *next_line(char *buf, int size, void *stream) {
     if (fgets(buf, size, r->file) == NULL)
         return NULL;
     r->line++;
-    if (strchr(buf, '\n') == NULL && !feof(r->file)) {
+    /* A shorter one without an end has a NUL inside, and is read up to there. */
+    if (strlen(buf) == (size_t)size - 1 && buf[size - 2] != '\n' && !feof(r->file)) {
         int c;
         while ((c = getc(r->file)) != EOF && c != '\n') {
         }
