@@ -192,9 +192,9 @@ static int build_rlimits(struct builder *b) {
             return wrong(b, -EINVAL, "a soft resource limit is above its hard limit");
         p->rlimits[p->n_rlimits++] = l;
     }
-    /* We raised ours; programs that use select() want the one that we were started with. */
-    if (b->base->nofile[0] != 0 && !has_rlimit(p, RLIMIT_NOFILE))
-        p->rlimits[p->n_rlimits++] = (struct plan_rlimit){RLIMIT_NOFILE, {b->base->nofile[0], b->base->nofile[1]}};
+    for (unsigned i = 0; i < b->base->n_rlimits; i++)
+        if (!has_rlimit(p, b->base->rlimits[i].resource))
+            p->rlimits[p->n_rlimits++] = b->base->rlimits[i];
     return 0;
 }
 

@@ -8,7 +8,8 @@
 /* What is ours and every child needs. */
 struct plan_base {
     int null_fd;        /* /dev/null, for 0, 1 and 2 where nothing is mapped */
-    uint64_t nofile[2]; /* RLIMIT_NOFILE as it was before we raised it; soft 0: never raised */
+    unsigned n_rlimits; /* those that we changed for ourselves, as they were */
+    struct plan_rlimit rlimits[2];
 };
 
 /* fds: as received, n of them. ret_plan is freed by free(). On failure (-EINVAL, -E2BIG, -ENOMEM, -ENOTSUP) ret_text, of

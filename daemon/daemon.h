@@ -78,7 +78,7 @@ struct daemon {
     /* start.c, reaper.c */
     struct starter *starter; /* owned */
     int ends;                /* owned: epoll of pidfds and report pipes */
-    sd_event_source *reaper;
+    sd_event_source *reaper, *ask;
 
     struct launch *launch; /* owned: what every start needs from us */
     struct crowd *crowd;   /* owned: see crowd.h */

@@ -25,17 +25,15 @@ struct launch {
     struct plan_base base;
 };
 
-/* Sessions bring fds: as many as the administrator allows, not the 1024 that select() wants. Workers get back what we were
- * started with. */
-static void raise_nofile(struct plan_base *base) {
-    struct rlimit l;
-    if (getrlimit(RLIMIT_NOFILE, &l) < 0 || l.rlim_cur >= l.rlim_max)
+/* For ourselves; workers get back what we were started with. */
+static void change_rlimit(struct plan_base *base, int resource, rlim_t soft) {
+    struct rlimit l, changed;
+    if (getrlimit(resource, &l) < 0)
         return;
-    struct rlimit raised = {l.rlim_max, l.rlim_max};
-    if (setrlimit(RLIMIT_NOFILE, &raised) < 0)
+    changed = (struct rlimit){soft < l.rlim_max ? soft : l.rlim_max, l.rlim_max};
+    if (changed.rlim_cur == l.rlim_cur || setrlimit(resource, &changed) < 0)
         return;
-    base->nofile[0] = l.rlim_cur;
-    base->nofile[1] = l.rlim_max;
+    base->rlimits[base->n_rlimits++] = (struct plan_rlimit){resource, {l.rlim_cur, l.rlim_max}};
 }
 
 int launch_init(struct daemon *d) {
@@ -46,7 +44,9 @@ int launch_init(struct daemon *d) {
     l->base.null_fd = open("/dev/null", O_RDWR | O_CLOEXEC | O_NOCTTY);
     if (l->base.null_fd < 0)
         return -errno;
-    raise_nofile(&l->base);
+    /* Sessions bring fds: as many as the administrator allows, not the 1024 that select() wants. And we never dump core. */
+    change_rlimit(&l->base, RLIMIT_NOFILE, RLIM_INFINITY);
+    change_rlimit(&l->base, RLIMIT_CORE, 0);
     int r = crowd_init(d);
     return r < 0 ? r : starter_new(&d->starter);
 }
@@ -194,6 +194,7 @@ static void watch_started(struct attempt *a) {
         /* Without memory for watching it. Its end must not be lost. */
         log_line(LOG_ERR, LOG_KIND_RESOURCE, &a->s->peer, "worker %llu cannot be watched and is ended: %s",
                  (unsigned long long)w->id, strerror(-r));
+        reaper_ask(w);
         worker_kill(w);
     }
     if (w->report < 0)

@@ -18,6 +18,8 @@ enum {
     SESSION_OUT_WATCH = 128 * 1024,
     /* No queue ever grows beyond this: every worker of a full session ends while a full list waits. */
     SESSION_OUT_MAX = 16 * 1024 * 1024,
+    /* A session that is over, and whose peer does not take its last answers. */
+    SESSION_LINGER_SEC = 5,
     /* A sendmsg that carries fds has at most this much: the kernel takes it whole or not at all. */
     SESSION_FD_CHUNK = 16 * 1024,
 

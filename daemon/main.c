@@ -244,6 +244,9 @@ int main(int argc, char **argv) {
     if (r >= 0)
         return r;
     set_signals();
+    /* No folder of the client's stays busy because of us. */
+    if (chdir("/") < 0)
+        return EXIT_FAILURE;
     log_init(o.private_instance);
     return run(&o);
 }

@@ -7,7 +7,6 @@
 #include <linux/capability.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -59,11 +58,5 @@ int privileges_drop(const struct passwd *pw) {
 }
 
 int privileges_harden(void) {
-    struct rlimit core;
-    if (getrlimit(RLIMIT_CORE, &core) < 0)
-        return -errno;
-    core.rlim_cur = 0;
-    if (setrlimit(RLIMIT_CORE, &core) < 0)
-        return -errno;
     return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? -errno : 0;
 }

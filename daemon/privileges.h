@@ -9,5 +9,6 @@ int privileges_find(const char *name, struct passwd *ret_pw, char *buf, size_t s
 /* Becomes the user for good: groups, gid, uid, no capabilities; and makes sure of it. Logs what failed. */
 int privileges_drop(const struct passwd *pw);
 
-/* For every flavour: not dumpable, so that no process of the same uid can trace us or look into /proc/PID; no core. */
+/* For every flavour: not dumpable, so that no process of the same uid can trace us or look into /proc/PID, and no core is dumped.
+ */
 int privileges_harden(void);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/cleanup.h"
+#include "daemon/life.h"
 #include "daemon/log.h"
 #include "daemon/report.h"
 #include "daemon/start.h"
@@ -20,7 +21,7 @@
 #define P_PIDFD 3
 #endif
 
-enum { BATCH = 64 };
+enum { BATCH = 64, ASK_USEC = 20000 };
 
 /* The low bit tells the pipe from the pidfd. Ids, not pointers: an earlier event of the same batch may have freed the worker. */
 static uint64_t tag(const struct worker *w, bool report) {
@@ -92,7 +93,34 @@ static int on_events(sd_event_source *source, int fd, uint32_t revents, void *da
             on_end(w);
     }
     starter_collect(d->starter);
+    life_changed(d);
     return 0;
+}
+
+/* ---- without an epoll entry: by asking ---- */
+
+static int on_ask(sd_event_source *source, uint64_t time, void *data) {
+    (void)source, (void)time;
+    struct daemon *d = data;
+    struct worker *w, *next;
+    bool more = false;
+    for (w = TAILQ_FIRST(&d->live); w != NULL; w = next) {
+        next = TAILQ_NEXT(w, link);
+        if (!w->unwatched)
+            continue;
+        uint64_t id = w->id;
+        on_end(w);
+        more |= worker_find(d, id) != NULL;
+    }
+    if (more)
+        daemon_timer(d, &d->ask, ASK_USEC, on_ask, d);
+    life_changed(d);
+    return 0;
+}
+
+void reaper_ask(struct worker *w) {
+    w->unwatched = true;
+    daemon_timer(w->d, &w->d->ask, ASK_USEC, on_ask, w->d);
 }
 
 int reaper_init(struct daemon *d) {
@@ -104,6 +132,7 @@ int reaper_init(struct daemon *d) {
 
 void reaper_done(struct daemon *d) {
     d->reaper = sd_event_source_unref(d->reaper);
+    d->ask = sd_event_source_unref(d->ask);
     close_fd(d->ends);
     d->ends = -1;
 }

@@ -12,6 +12,8 @@ void reaper_done(struct daemon *d);
 
 /* Watches w->pidfd, and w->report if there is one. */
 int reaper_watch(struct worker *w);
+/* For a worker that could not be watched, for lack of memory: its end is asked for now and then instead. */
+void reaper_ask(struct worker *w);
 /* Before one of its fds is closed or given away. Closing alone would not do: the client has the same pidfd, and a child that has
  * not exec'd yet has all of our fds, so that epoll would go on telling of a worker that is long gone. */
 void reaper_unwatch(const struct daemon *d, int fd);

@@ -22,7 +22,7 @@ static void begin(struct message_writer *w, struct session *s, enum message_type
 /* No memory for an answer: the peer must not wait for it forever, so the session ends. */
 static void end(struct message_writer *w, struct session *s) {
     if (message_end(w) < 0)
-        s->ending = true;
+        session_end(s);
     session_dirty(s);
 }
 

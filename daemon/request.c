@@ -94,8 +94,7 @@ static int on_watch(struct session *s, const struct message *m) {
 
 static int on_bye(struct session *s) {
     s->state = STATE_CLOSING;
-    s->ending = true;
-    session_dirty(s);
+    session_end(s);
     return 0;
 }
 
@@ -136,7 +135,9 @@ void request_protocol_error(struct session *s, int error) {
     const char *text = error == -EMSGSIZE ? "a frame is longer than 4 MiB, or too many file descriptors came"
                        : error == -EPERM  ? "a message is not permitted in this state"
                        : error == -ENOMEM ? "no memory"
-                                          : "a message is malformed, or its file descriptors do not match";
+                       : error == -EPROTONOSUPPORT
+                           ? "not a message of forksrv (a fork request of CPython needs a zygote, and this instance has none)"
+                           : "a message is malformed, or its file descriptors do not match";
     s->d->counters.protocol_errors++;
     log_line(LOG_WARNING, LOG_KIND_PROTOCOL, &s->peer, "a session broke the protocol and is ended: %s", text);
     session_fail(s, 0, -error, text);

@@ -70,7 +70,8 @@ void session_free(struct session *s) {
     struct daemon *d = s->d;
     leave_lists(s);
     worker_session_gone(s);
-    sd_event_source_unref(s->io);
+    sd_event_source_disable_unref(s->io);
+    sd_event_source_disable_unref(s->linger);
     if (s->handshake != NULL)
         handshake_done(s->handshake);
     free(s->handshake);
@@ -88,9 +89,25 @@ void session_free(struct session *s) {
     life_changed(d);
 }
 
+static int on_linger(sd_event_source *source, uint64_t time, void *data) {
+    (void)source, (void)time;
+    session_free(data);
+    return 0;
+}
+
+void session_end(struct session *s) {
+    if (s->ending)
+        return;
+    s->ending = true;
+    worker_session_gone(s);
+    session_dirty(s);
+    /* For a peer that does not read. */
+    daemon_timer(s->d, &s->linger, SESSION_LINGER_SEC * UINT64_C(1000000), on_linger, s);
+}
+
 void session_fail(struct session *s, uint32_t serial, int error, const char *text) {
     report_error(s, serial, error, text);
-    s->ending = true;
+    session_end(s);
 }
 
 /* ---- out ---- */
@@ -200,12 +217,29 @@ static int send_all(struct session *s) {
     return 0;
 }
 
+static void set_busy(struct session *s, bool busy) {
+    struct daemon *d = s->d;
+    if (s->busy == busy)
+        return;
+    s->busy = busy;
+    if (busy)
+        TAILQ_INSERT_TAIL(&d->busy, s, busy_link);
+    else
+        TAILQ_REMOVE(&d->busy, s, busy_link);
+    if (!TAILQ_EMPTY(&d->busy))
+        sd_event_source_set_enabled(d->turn, SD_EVENT_ONESHOT);
+}
+
 static void flush(struct session *s) {
     int r = send_all(s);
-    if ((r < 0 && r != -EAGAIN) || (r == 0 && s->ending))
+    if ((r < 0 && r != -EAGAIN) || (r == 0 && s->ending)) {
         session_free(s);
-    else
-        poll_for(s);
+        return;
+    }
+    /* Requests that waited for the peer to take its answers. */
+    if (!s->ending && wire_buf_len(&s->out) < SESSION_OUT_LOW && wire_buf_len(&s->in) >= FRAME_HEADER)
+        set_busy(s, true);
+    poll_for(s);
 }
 
 unsigned session_flush_all(struct daemon *d) {
@@ -231,12 +265,15 @@ static int on_flush(sd_event_source *source, void *data) {
 
 /* ---- in ---- */
 
-/* Whole frames that are here already, some at a time. Returns whether there are more; the session may be freed by -1. */
+/* Whole frames that are here already, some at a time, as long as the peer takes its answers. Returns whether there may be more.
+ */
 static int handle_frames(struct session *s) {
-    for (unsigned i = 0; i < SESSION_BATCH && !s->ending; i++) {
+    for (unsigned i = 0; i < SESSION_BATCH && !s->ending && wire_buf_len(&s->out) < SESSION_OUT_HIGH; i++) {
         const uint8_t *payload;
         size_t size;
         int r = frame_get(wire_buf_head(&s->in), wire_buf_len(&s->in), LIMIT_FRAME, &payload, &size);
+        if (wire_buf_len(&s->in) > 0 && wire_buf_head(&s->in)[0] != 0)
+            r = -EPROTONOSUPPORT;
         if (r > 0)
             r = request_handle(s, payload, size - FRAME_HEADER);
         else if (r == 0)
@@ -247,20 +284,7 @@ static int handle_frames(struct session *s) {
         }
         wire_buf_consume(&s->in, size, SESSION_KEEP);
     }
-    return !s->ending && wire_buf_len(&s->in) >= FRAME_HEADER;
-}
-
-static void set_busy(struct session *s, bool busy) {
-    struct daemon *d = s->d;
-    if (s->busy == busy)
-        return;
-    s->busy = busy;
-    if (busy)
-        TAILQ_INSERT_TAIL(&d->busy, s, busy_link);
-    else
-        TAILQ_REMOVE(&d->busy, s, busy_link);
-    if (!TAILQ_EMPTY(&d->busy))
-        sd_event_source_set_enabled(d->turn, SD_EVENT_ONESHOT);
+    return !s->ending && wire_buf_len(&s->in) >= FRAME_HEADER && wire_buf_len(&s->out) < SESSION_OUT_HIGH;
 }
 
 /* One batch of one session that has more than one; then the next one's turn comes. A peer that does not read has no turn. */

@@ -42,7 +42,8 @@ struct session {
     LIST_HEAD(, waiter) waiters; /* owned: for workers of others */
     uint32_t watch_serial;       /* 0: does not watch */
     uint64_t watch_lost;
-    bool ending; /* closed once `out` is sent */
+    bool ending;             /* closed once `out` is sent, or at the latest by `linger` */
+    sd_event_source *linger; /* owned */
 };
 
 /* Takes the fd over; the peer is not authenticated. */
@@ -53,6 +54,8 @@ void session_free(struct session *s);
 /* Bytes that were read for it elsewhere, with the last word of its handshake. drained: the socket had no more. */
 void session_take(struct session *s, const uint8_t *p, size_t n, bool drained);
 
+/* It starts nothing more, its workers of lifetime `session` are told to end, and it is closed once its answers are sent. */
+void session_end(struct session *s);
 /* Queues ERROR for serial and has the session end once that is sent. */
 void session_fail(struct session *s, uint32_t serial, int error, const char *text);
 

@@ -75,6 +75,6 @@ void report_status(struct session *s, uint32_t serial) {
     put_counters(&a, d);
     put_limits(&a, &d->config);
     if (message_end(&a.m) < 0)
-        s->ending = true;
+        session_end(s);
     session_dirty(s);
 }

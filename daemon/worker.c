@@ -12,6 +12,7 @@
 
 #include "common/cleanup.h"
 #include "daemon/crowd.h"
+#include "daemon/life.h"
 #include "daemon/limits.h"
 #include "daemon/log.h"
 #include "daemon/reaper.h"
@@ -253,6 +254,7 @@ static void forget_old(struct daemon *d);
 static int on_forget(sd_event_source *source, uint64_t time, void *data) {
     (void)source, (void)time;
     forget_old(data);
+    life_changed(data);
     return 0;
 }
 

@@ -44,7 +44,8 @@ struct worker {
     struct held *held; /* owned: fds that must stay open until the child has its own; NULL */
     bool told_started;
     bool own_cgroup;
-    bool killed; /* SIGKILL was sent */
+    bool unwatched; /* see reaper_ask */
+    bool killed;    /* SIGKILL was sent */
     uint64_t grace;
     uint64_t started, wall; /* monotonic; microseconds */
     uint64_t started_at;    /* wall clock */
