@@ -13,16 +13,6 @@
 #include "daemon/plan.h"
 #include "daemon/raw.h"
 
-enum { KERNEL_SIGSET = 8, KERNEL_SIGNALS = 64 };
-
-/* The kernel's own struct sigaction: handler first on every architecture that we know. */
-struct kernel_sigaction {
-    void (*handler)(int);
-    unsigned long flags;
-    void (*restorer)(void);
-    uint64_t mask;
-};
-
 static void __attribute__((noreturn)) leave(const struct plan *p, enum stage stage, long error) {
     p->slot->stage = (uint32_t)stage;
     __atomic_store_n(&p->slot->error, (uint32_t)-error, __ATOMIC_RELEASE);

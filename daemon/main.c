@@ -17,6 +17,7 @@
 #include "daemon/listener.h"
 #include "daemon/log.h"
 #include "daemon/privileges.h"
+#include "daemon/raw.h"
 #include "daemon/reaper.h"
 #include "daemon/session.h"
 #include "daemon/sweep.h"
@@ -91,13 +92,13 @@ static int parse(int argc, char **argv, struct options *o) {
 }
 
 /* All signals are blocked from here on: ours come by signalfd, children unblock theirs. Nothing is ignored, nothing handled,
- * whatever we inherited. */
+ * whatever we inherited; libc would leave out the two that it keeps for itself, and a shell may have ignored those, too. */
 static void set_signals(void) {
-    sigset_t all;
-    sigfillset(&all);
-    sigprocmask(SIG_SETMASK, &all, NULL);
-    for (int n = 1; n < NSIG; n++)
-        signal(n, SIG_DFL);
+    const uint64_t all = ~UINT64_C(0);
+    const struct kernel_sigaction otherwise = {.handler = SIG_DFL};
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, NULL, KERNEL_SIGSET);
+    for (int n = 1; n <= KERNEL_SIGNALS; n++)
+        syscall(SYS_rt_sigaction, n, &otherwise, NULL, KERNEL_SIGSET);
 }
 
 /* ---- what was passed ---- */

@@ -78,3 +78,13 @@ static inline long raw_clone3(void *args, long size, void (*fn)(void *), void *a
     return -ENOSYS;
 }
 #endif
+
+enum { KERNEL_SIGSET = 8, KERNEL_SIGNALS = 64 };
+
+/* The kernel's own struct sigaction: handler first on every architecture that we know. */
+struct kernel_sigaction {
+    void (*handler)(int);
+    unsigned long flags;
+    void (*restorer)(void);
+    uint64_t mask;
+};
