@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
+#include <systemd/sd-daemon.h>
 #include <systemd/sd-journal.h>
 #include <time.h>
 
@@ -102,4 +103,8 @@ void log_line(int priority, enum log_kind kind, const struct log_peer *peer, con
     else
         snprintf(line, sizeof line, "%s", text);
     write_line(priority, kind, peer, line);
+    /* The end follows at once, and the journal may not find out any more which unit the line came from. `systemctl status`
+     * shows this in any case. */
+    if (priority <= LOG_ERR && (kind == LOG_KIND_KEY || kind == LOG_KIND_START_UP))
+        sd_notifyf(false, "STATUS=%s", line);
 }
