@@ -57,7 +57,8 @@ static int ready(struct forksrv *s, struct handshake *h, uint64_t deadline) {
 }
 
 static int closed(struct forksrv *s) {
-    return session_fail(s, -EPROTO, "%s closed the connection during the handshake; its journal may say why", s->peer);
+    return session_fail(s, -EPROTO, "%s closed the connection during the handshake. Its journal or standard error may say why",
+                        s->peer);
 }
 
 /* One read and what follows from it: 0 go on, 1 ready, or an error. */

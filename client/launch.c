@@ -28,12 +28,16 @@ struct plan {
     const char *path;
     char *argv[3];
     char *environ_[ENVIRONMENT];
-    char *pid_digits; /* in the value of LISTEN_PID, which only the child knows */
-    int null;         /* fds, all above those that they become; owned */
+    char listen_fds[32];
+    char listen_names[128];
+    char listen_pid[32]; /* its value is only known to the child */
+    int null;            /* fds, all above those that they become; owned */
     int passed[LAUNCH_PASSED];
     int report;
     bool has_stderr;
 };
+
+#define LISTEN_PID "LISTEN_PID="
 
 static const char *const inherited[] = {
     "PATH=",
@@ -98,12 +102,12 @@ static int child_fds(const struct plan *p) {
     return (int)syscall(SYS_close_range, REPORT_FD + 1, ~0u, 0);
 }
 
-static _Noreturn void child(const struct plan *p) {
+static _Noreturn void child(struct plan *p) {
     child_signals();
     /* What the terminal sends to the program's group is not for the daemon. */
     if (setsid() < 0 || child_fds(p) < 0)
         child_fails(p->report);
-    put_digits(p->pid_digits, (long)getpid());
+    put_digits(p->listen_pid + sizeof LISTEN_PID - 1, (long)getpid());
     execve(p->path, p->argv, p->environ_);
     child_fails(REPORT_FD);
 }
@@ -117,7 +121,7 @@ static pid_t fork_bare(void) {
 #endif
 }
 
-static _Noreturn void between(const struct plan *p) {
+static _Noreturn void between(struct plan *p) {
     pid_t pid = fork_bare();
     if (pid < 0)
         child_fails(p->report);
@@ -149,22 +153,17 @@ static int plan_fds(struct plan *p, const struct launch *l, int report) {
     return r;
 }
 
-/* The variables that we make ourselves, in `own`; the others stay where they are. */
-static int plan_environ(struct plan *p, const struct launch *l, char *own, size_t size) {
+static void plan_environ(struct plan *p, const struct launch *l) {
     size_t n = 0;
     for (char **e = environ; e != NULL && *e != NULL && n < ENVIRONMENT - 4; e++)
         if (is_inherited(*e))
             p->environ_[n++] = *e;
-    int names = snprintf(own, size, "LISTEN_FDNAMES=%s", l->names);
-    int fds = snprintf(own + names + 1, size - (size_t)names - 1, "LISTEN_FDS=%d", LAUNCH_PASSED);
-    char *pid = own + names + 1 + fds + 1;
-    strcpy(pid, "LISTEN_PID=");
-    p->environ_[n++] = own;
-    p->environ_[n++] = own + names + 1;
-    p->environ_[n++] = pid;
-    p->environ_[n] = NULL;
-    p->pid_digits = pid + strlen(pid);
-    return 0;
+    snprintf(p->listen_fds, sizeof p->listen_fds, "LISTEN_FDS=%d", LAUNCH_PASSED);
+    snprintf(p->listen_names, sizeof p->listen_names, "LISTEN_FDNAMES=%s", l->names);
+    snprintf(p->listen_pid, sizeof p->listen_pid, LISTEN_PID);
+    p->environ_[n++] = p->listen_fds;
+    p->environ_[n++] = p->listen_names;
+    p->environ_[n++] = p->listen_pid;
 }
 
 static void plan_done(struct plan *p) {
@@ -202,15 +201,14 @@ static int run(struct plan *p) {
 }
 
 int launch(const struct launch *l, uint64_t deadline) {
-    char program[] = "forksrvd", option[] = "--private", own[256];
+    char program[] = "forksrvd", option[] = "--private";
     struct plan p = {.path = l->path, .argv = {program, option, NULL}, .null = -1, .passed = {-1, -1, -1}, .report = -1};
     int pipe_fds[2];
     if (pipe2(pipe_fds, O_CLOEXEC) < 0)
         return -errno;
     auto_fd report_read = pipe_fds[0], report_write = pipe_fds[1];
     int r = plan_fds(&p, l, report_write);
-    if (r == 0)
-        r = plan_environ(&p, l, own, sizeof own);
+    plan_environ(&p, l);
     if (r == 0)
         r = run(&p);
     plan_done(&p);

@@ -5,7 +5,10 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 
 #include "client/forksrv.h"
 #include "common/cleanup.h"
@@ -132,10 +135,10 @@ START_TEST(takes_the_key_that_systemd_passes) {
     /* At a number that nobody else has: as many empty names stand before it. */
     auto_fd passed = fcntl(fd, F_DUPFD_CLOEXEC, 30);
     ck_assert_int_ge(passed, 30);
-    char pid[16], count[16], names[256] = "";
+    char pid[16], count[16], names[256];
     ck_assert_int_lt(passed, 200);
     memset(names, ':', (size_t)passed - 3);
-    strcat(names, "forksrv.authkey");
+    snprintf(names + passed - 3, sizeof names - (size_t)passed + 3, "forksrv.authkey");
     snprintf(pid, sizeof pid, "%d", (int)getpid());
     snprintf(count, sizeof count, "%d", passed - 3 + 1);
     setenv("LISTEN_PID", pid, 1);
@@ -359,6 +362,57 @@ START_TEST(refuses_a_foreign_listener) {
 }
 END_TEST
 
+static int try_connect(void) {
+    struct sockaddr_un sa = {.sun_family = AF_UNIX};
+    strcpy(sa.sun_path, below("key"));
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    return connect(fd, (struct sockaddr *)&sa, sizeof sa) == 0 ? 0 : -errno;
+}
+
+/* A server that accepts nobody: its backlog is full, and no poll would tell when it is not. */
+START_TEST(a_full_backlog) {
+    auto_fd listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_un sa = {.sun_family = AF_UNIX};
+    strcpy(sa.sun_path, below("key"));
+    ck_assert_int_eq(bind(listener, (struct sockaddr *)&sa, sizeof sa), 0);
+    ck_assert_int_eq(listen(listener, 1), 0);
+    int r;
+    while ((r = try_connect()) == 0)
+        ;
+    ck_assert_int_eq(r, -EAGAIN);
+    forksrv_set_address(s, below("key"));
+    forksrv_set_timeout(s, _i == 0 ? 20000 : 0);
+    assert_error(forksrv_open(s), -ETIMEDOUT, "cannot connect to");
+    /* As soon as somebody is accepted there is room. */
+    pid_t pid = fork();
+    if (pid == 0) {
+        int fd = accept(listener, NULL, NULL);
+        _exit(fd < 0);
+    }
+    uint8_t key[32] = {0};
+    forksrv_set_authkey(s, key, sizeof key);
+    forksrv_set_timeout(s, 50000);
+    ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+    assert_error(forksrv_open(s), -ETIMEDOUT, "did not answer in time");
+}
+END_TEST
+
+START_TEST(no_permission) {
+    if (geteuid() != 0)
+        return;
+    fake_start_raw(&fake, wait_for_the_end);
+    forksrv_set_address(s, fake.address);
+    ck_assert_int_eq(seteuid(12345), 0);
+    int r = forksrv_open(s);
+    ck_assert_int_eq(seteuid(0), 0);
+    assert_error(r, -EACCES, fake.address);
+    forksrv_set_authkey(s, fake.key, sizeof fake.key);
+    forksrv_set_timeout(s, 0);
+    assert_error(forksrv_open(s), -ETIMEDOUT, "in time");
+    close_session();
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("client_open");
     TCase *tc = tcase_create("open");
@@ -375,6 +429,8 @@ int main(void) {
     tcase_add_test(tc, refuses_bad_settings);
     tcase_add_loop_test(tc, false_servers, 0, 7);
     tcase_add_test(tc, refuses_a_foreign_listener);
+    tcase_add_loop_test(tc, a_full_backlog, 0, 2);
+    tcase_add_test(tc, no_permission);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
 }

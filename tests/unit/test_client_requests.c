@@ -116,6 +116,32 @@ START_TEST(list_of_workers) {
 }
 END_TEST
 
+/* One message of several reads. */
+static void lists_much(struct fake *f) {
+    struct message m;
+    fake_expect(f, MSG_LIST, &m);
+    struct wire_buf out;
+    struct message_writer w;
+    wire_buf_init(&out, 0);
+    message_begin(&w, &out, MSG_LISTED, 0, m.serial);
+    for (unsigned i = 0; i < 4000; i++)
+        put_worker(&w, i + 1, "a name", true);
+    fake_check(message_end(&w) == 0);
+    fake_write(f, &out, NULL, 0);
+    until_the_end(f);
+}
+
+START_TEST(a_long_list) {
+    begin(lists_much);
+    struct forksrv_list *list;
+    OK(forksrv_list_workers(s, FORKSRV_FOREVER, &list));
+    ck_assert_uint_eq(forksrv_list_count(list), 4000);
+    ck_assert_uint_eq(forksrv_list_get(list, 3999)->id, 4000);
+    forksrv_list_free(list);
+    finish();
+}
+END_TEST
+
 static void tells_status(struct fake *f) {
     struct message m;
     fake_expect(f, MSG_STATUS, &m);
@@ -312,6 +338,28 @@ START_TEST(a_lost_session) {
 }
 END_TEST
 
+static void goes_at_once(struct fake *f) {
+    (void)f;
+}
+
+/* What is written to somebody who has gone is not an error of the write: the reason, if there is one, is still to be read. */
+START_TEST(a_server_that_went_before) {
+    begin(goes_at_once);
+    struct pollfd p = {.fd = forksrv_fd(s), .events = POLLIN};
+    ck_assert_int_eq(poll(&p, 1, -1), 1);
+    struct forksrv_worker *workers[3];
+    struct forksrv_event ev;
+    ck_assert_int_eq(forksrv_spec_map_fd(spec, 2, 2), 0);
+    for (unsigned i = 0; i < 3; i++)
+        OK(forksrv_submit(s, spec, &workers[i]));
+    ck_assert_int_eq(forksrv_wait_event(s, FORKSRV_FOREVER, &ev), 1);
+    ck_assert_int_eq(ev.kind, FORKSRV_EVENT_CLOSED);
+    for (unsigned i = 0; i < 3; i++)
+        ck_assert_int_eq(forksrv_worker_state(workers[i]), FORKSRV_STATE_LOST);
+    finish();
+}
+END_TEST
+
 /* What is sent in the place of an answer to the HELLO with serial 1. */
 static const struct {
     const char *what;
@@ -366,6 +414,8 @@ int main(void) {
     Suite *suite = suite_create("client_requests");
     TCase *tc = tcase_create("requests");
     tcase_add_test(tc, list_of_workers);
+    tcase_add_test(tc, a_long_list);
+    tcase_add_test(tc, a_server_that_went_before);
     tcase_add_test(tc, status_of_the_instance);
     tcase_add_test(tc, signals_and_attach);
     tcase_add_test(tc, watch);
