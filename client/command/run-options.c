@@ -85,7 +85,7 @@ static const struct usage usage = {
             "Examples:\n"
             "  forksrv run -- make -j4\n"
             "  forksrv run --timeout=30s --rlimit=nofile=64 -E LANG=C -C /tmp -- sort words\n"
-            "  id=$(forksrv run --detach --name=backup -- rsync -a /home /mnt); forksrv wait \"$id\"\n",
+            "  id=$(forksrv run --detach --fd=1=2 --name=backup -- rsync -a /home /mnt); forksrv wait \"$id\"\n",
     .misuse = EXIT_RUN_FAILURE,
     .in_order = true,
 };
