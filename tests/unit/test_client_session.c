@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -317,6 +318,56 @@ START_TEST(fds_travel_with_their_request) {
 }
 END_TEST
 
+enum { IN_FLIGHT = 8, FDS_EACH = 100 };
+
+static void takes_many_fds(struct fake *f) {
+    for (unsigned i = 0; i < IN_FLIGHT; i++) {
+        struct message m;
+        fake_expect(f, MSG_SPAWN, &m);
+        int fds[LIMIT_FDS];
+        fake_check(message_fds(&m) == FDS_EACH && fd_queue_take(&f->fds, FDS_EACH, fds) == 0);
+        for (unsigned k = 0; k < FDS_EACH; k++)
+            close_fd(fds[k]);
+        fake_started(f, m.serial, i + 1, 1, -1);
+    }
+    until_the_end(f);
+}
+
+/* The kernel bounds what a user without privileges has on its way through sockets, and no poll tells when there is room again. */
+START_TEST(more_fds_in_flight_than_the_kernel_likes) {
+    begin(takes_many_fds);
+    map_files(0, FDS_EACH - 1);
+    ck_assert_int_eq(forksrv_spec_map_fd(spec, 2, 900), 0);
+    struct rlimit before, few = {320, 320};
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few.rlim_max = before.rlim_max;
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+    kill(fake.pid, SIGSTOP);
+    uid_t uid = geteuid();
+    ck_assert_int_eq(seteuid(uid == 0 ? 12345 : uid), 0);
+    struct forksrv_worker *workers[IN_FLIGHT];
+    unsigned n = 0;
+    while (n < IN_FLIGHT && forksrv_submit(s, spec, &workers[n]) == 0)
+        n++;
+    ck_assert_uint_gt(n, 320 / FDS_EACH);
+    ck_assert_msg(n < IN_FLIGHT, "the kernel took everything");
+    ck_assert_ptr_nonnull(strstr(forksrv_error(s), "cannot be kept for the worker: Too many open files"));
+    ck_assert_int_eq(forksrv_worker_wait(workers[n - 1], 5000, NULL), -ETIMEDOUT);
+    kill(fake.pid, SIGCONT);
+    struct forksrv_event ev;
+    for (unsigned i = 0; i < IN_FLIGHT; i++) {
+        if (i >= n)
+            OK(forksrv_submit(s, spec, &workers[i]));
+        ck_assert_int_eq(forksrv_wait_event(s, FORKSRV_FOREVER, &ev), 1);
+        ck_assert_int_eq(ev.kind, FORKSRV_EVENT_STARTED);
+    }
+    ck_assert_int_eq(seteuid(uid), 0);
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+    unmap_files();
+    finish();
+}
+END_TEST
+
 /* ---- a full queue ---- */
 
 static void counts_spawns(struct fake *f) {
@@ -368,6 +419,7 @@ int main(void) {
     tcase_add_test(tc, many_workers_at_once);
     tcase_add_test(tc, foreign_loop);
     tcase_add_loop_test(tc, fds_travel_with_their_request, 0, 2);
+    tcase_add_test(tc, more_fds_in_flight_than_the_kernel_likes);
     tcase_add_test(tc, a_full_queue);
     suite_add_tcase(suite, tc);
     return run_suite(suite);
