@@ -79,7 +79,7 @@ int load_session_started(struct load_place *place, unsigned total, unsigned acti
 static int connect_and_submit(const struct load_place *place, struct forksrv **ret_session) {
     struct forksrv_worker *worker;
     struct forksrv *session;
-    int r = target_new(place->target, &session);
+    int r = load_place_connect(place, &session);
     if (r < 0)
         return r;
     forksrv_set_lazy(session, 1);

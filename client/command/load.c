@@ -46,13 +46,37 @@ static int make_spec(const struct load_place *place, enum forksrv_report report,
     return 0;
 }
 
+int load_place_connect(const struct load_place *place, struct forksrv **ret_session) {
+    struct forksrv *session;
+    int r = target_new(place->target, &session);
+    if (r < 0)
+        return r;
+    if (place->key != NULL)
+        r = forksrv_set_authkey(session, place->key, 32);
+    if (r < 0) {
+        say("%s", forksrv_error(session));
+        forksrv_free(session);
+        return r;
+    }
+    *ret_session = session;
+    return 0;
+}
+
+static int open_session(struct load_place *place) {
+    int r = load_place_connect(place, &place->session);
+    if (r < 0)
+        return r;
+    r = place->target->use_private ? forksrv_open_private(place->session) : forksrv_open(place->session);
+    if (r < 0)
+        say("%s", forksrv_error(place->session));
+    return r;
+}
+
 int load_place_open(struct load_place *place) {
     int r = make_spec(place, FORKSRV_REPORT_END, &place->end);
     if (r == 0)
         r = make_spec(place, FORKSRV_REPORT_STARTED, &place->started);
-    if (r == 0)
-        r = target_open(place->target, &place->session);
-    return r;
+    return r == 0 ? open_session(place) : r;
 }
 
 void load_place_done(struct load_place *place) {

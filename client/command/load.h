@@ -13,7 +13,8 @@ enum { LOAD_ACTIVE_MAX = 256 };
 /* What is started, and through what. */
 struct load_place {
     const char *const *argv;      /* of every process; argv[0] is its path */
-    const struct target *target;  /* for loads that connect; borrowed */
+    const struct target *target;  /* which instance; borrowed */
+    const void *key;              /* its key, borrowed; NULL: found as target says, for each connection */
     struct forksrv *session;      /* owned; NULL until load_place_open */
     struct forksrv_spec *end;     /* owned: nothing is reported but the end */
     struct forksrv_spec *started; /* owned: STARTED with a pidfd, too */
@@ -31,6 +32,8 @@ struct load {
 extern const struct load loads[]; /* the last has no name */
 const struct load *load_find(const char *name);
 
+/* A session that is not open yet. 0, or a negative errno after it said what is wrong. */
+int load_place_connect(const struct load_place *place, struct forksrv **ret_session);
 /* Opens the session and makes the specs. 0, or a negative errno after it said what is wrong. */
 int load_place_open(struct load_place *place);
 void load_place_done(struct load_place *place);
