@@ -110,6 +110,12 @@ class Daemon:
             shutil.rmtree(self.folder)
 
 
+def built_with(what):
+    """SANITIZERS, COVERAGE: as configure was told."""
+    with open(os.path.join(BUILD, "config.h")) as f:
+        return "#define FORKSRV_%s 1" % what in f.read()
+
+
 def until(condition, what):
     """Asks until it holds. The condition is a round trip to the daemon, so this waits for it and not for a clock."""
     end = time.monotonic() + DEADLINE

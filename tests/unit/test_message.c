@@ -229,9 +229,15 @@ END_TEST
 
 START_TEST(too_many_attributes) {
     for (int more = 0; more < 2; more++) {
-        struct raw raw = raw_message(MSG_SPAWN, 0, 1);
-        for (int i = 0; i < LIMIT_ATTRIBUTES + more; i++)
-            raw_attribute(&raw, 0x7000, NULL, 0);
+        struct raw one = {0}, raw = raw_message(MSG_SPAWN, 0, 1);
+        raw_attribute(&one, 0x7000, NULL, 0);
+        size_t n = (size_t)(LIMIT_ATTRIBUTES + more) * one.size;
+        uint8_t *all = malloc(n);
+        for (size_t at = 0; at < n; at += one.size)
+            memcpy(all + at, one.data, one.size);
+        raw_put(&raw, all, n);
+        free(all);
+        raw_done(&one);
         struct message m;
         ck_assert_int_eq(read_raw(&raw, FROM_CLIENT, STATE_READY, &m), more ? -EBADMSG : 0);
         raw_done(&raw);
