@@ -35,7 +35,7 @@ become_root() {
 
 # Packages by what they are for. All are in Debian 12 and 13.
 # shellcheck disable=SC2034 # by those who source this
-packages_build=(gcc libc6-dev make autoconf automake libtool pkg-config libsystemd-dev libgnutls28-dev libinih-dev libjansson-dev)
+packages_build=(gcc libc6-dev make autoconf automake libtool pkg-config libsystemd-dev libgnutls28-dev nettle-dev libinih-dev libjansson-dev)
 # shellcheck disable=SC2034 # by those who source this
 packages_systemd=(systemd systemd-container libpam-systemd dbus dbus-user-session procps util-linux passwd)
 # shellcheck disable=SC2034
