@@ -48,7 +48,7 @@ static void put_end(struct message_writer *m, const struct worker *w) {
     message_put_u64(m, ATTR_WALL, w->wall);
 }
 
-static void put_worker(struct message_writer *m, const struct worker *w) {
+static void put_worker(struct message_writer *m, const struct worker *w, bool ended) {
     message_put_u64(m, ATTR_WORKER, w->id);
     message_put_u32(m, ATTR_PID, (uint32_t)w->pid);
     message_put_u32(m, ATTR_SPAWN_FLAGS, w->flags);
@@ -58,7 +58,7 @@ static void put_worker(struct message_writer *m, const struct worker *w) {
     if (w->session != NULL)
         message_put_u64(m, ATTR_SESSION, w->session_id);
     message_put_u64(m, ATTR_STARTED_AT, w->started_at);
-    if (w->state == WORKER_ENDED)
+    if (ended)
         put_end(m, w);
     else
         message_put_u64(m, ATTR_WALL, daemon_now(w->d) - w->started);
@@ -86,7 +86,7 @@ static void tell_watcher(struct session *s, const struct worker *w, enum event_k
     struct message_writer m;
     begin(&m, s, MSG_EVENT, 0, s->watch_serial);
     message_put_u32(&m, ATTR_EVENT, kind);
-    put_worker(&m, w);
+    put_worker(&m, w, kind == EVENT_ENDED);
     if (kind == EVENT_FAILED) {
         message_put_u32(&m, ATTR_STAGE, stage);
         message_put_u32(&m, ATTR_ERRNO, (uint32_t)error);
@@ -207,7 +207,7 @@ static void list_one(struct message_writer *m, struct session *s, uint32_t seria
         begin(m, s, MSG_LISTED, MESSAGE_MORE, serial);
     }
     message_open_record(m);
-    put_worker(m, w);
+    put_worker(m, w, w->state == WORKER_ENDED);
     message_close_record(m);
 }
 

@@ -114,12 +114,15 @@ int relay_run(struct relay *relay, struct forksrv *session, struct forksrv_worke
                               {.fd = relay->fd, .events = POLLIN}};
         if (poll(p, 2, -1) < 0 && errno != EINTR)
             return -errno;
-        if (p[1].revents != 0)
-            r = read_signals(relay);
-        if (r >= 0 && relay->n_kept > 0 && forksrv_worker_id(worker) != 0)
-            r = pass_on_kept(relay, session, forksrv_worker_id(worker));
+        r = p[1].revents != 0 ? read_signals(relay) : 0;
         if (r >= 0)
             r = forksrv_process(session);
+        /* After the answers: they may have brought the id that kept signals wait for. */
+        if (r >= 0 && relay->n_kept > 0 && !is_over(worker) && forksrv_worker_id(worker) != 0) {
+            r = pass_on_kept(relay, session, forksrv_worker_id(worker));
+            if (r >= 0)
+                r = forksrv_process(session);
+        }
     }
     /* A session that is lost after the end came is no failure. */
     return is_over(worker) ? 0 : r;

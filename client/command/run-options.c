@@ -64,7 +64,8 @@ static const struct option_spec limit_options[] = {
 };
 
 static const struct option_spec command_options[] = {
-    {KEY_DETACH, "detach", NULL, "print the worker's id and leave; it goes on"},
+    {KEY_DETACH, "detach", NULL,
+     "print the worker's id and leave; it goes on, with 0, 1 and 2\non /dev/null unless --fd names them"},
     {KEY_JSON, "json", NULL, "print its end as JSON on standard error (with --detach: its\nid and pid on standard output)"},
     {KEY_JSON_FILE, "json-file", "FILE", "print its end as JSON to FILE"},
     {KEY_NO_PRIVATE, "no-private", NULL, "fail if there is no instance"},

@@ -81,7 +81,8 @@ static bool is_mapped(const struct run_options *o, int target) {
 
 static int set_fds(const struct run_options *o, struct forksrv_spec *spec) {
     for (int fd = 0; fd < 3; fd++) {
-        if (!standard_file_given(fd) || is_mapped(o, fd))
+        /* Whoever reads the id of a detached worker from a pipe would wait for the worker, which would have that pipe, too. */
+        if (o->detach || !standard_file_given(fd) || is_mapped(o, fd))
             continue;
         int r = forksrv_spec_map_fd(spec, fd, fd);
         if (r < 0) {

@@ -126,7 +126,7 @@ class Message:
 class Peer:
     """A connection, byte by byte."""
 
-    def __init__(self, address, timeout=10):
+    def __init__(self, address, timeout=30):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(timeout)
         self.sock.connect(address)
