@@ -76,7 +76,8 @@ logged() {
 copy_tree() {
     rm -rf "$1"
     mkdir -p "$1"
-    tar -C "$source_dir" --exclude-vcs --exclude-vcs-ignores --exclude=config.status --exclude=config.h -cf - . | tar -C "$1" -xf -
+    tar -C "$source_dir" --exclude-vcs --exclude-vcs-ignores --anchored --exclude=./config.status --exclude=./config.h \
+        -cf - . | tar -C "$1" -xf -
 }
 
 # configure_in BUILD ARG...: needs the copy in $source_copy, with its configure
