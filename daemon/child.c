@@ -47,7 +47,7 @@ static void set_session(const struct plan *p) {
 static void unshare_fds(const struct plan *p) {
     if (p->cut == 0)
         return;
-    check(p, STAGE_FDS, raw_call(SYS_close_range, p->cut, (long)~0U, CLOSE_RANGE_UNSHARE, 0, 0));
+    check(p, STAGE_FDS, raw_call(SYS_close_range, p->cut, (long)UINT32_MAX, CLOSE_RANGE_UNSHARE, 0, 0));
     __atomic_store_n(&p->slot->unshared, 1, __ATOMIC_RELEASE);
     if (p->wake >= 0) {
         uint64_t one = 1;
