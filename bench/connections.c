@@ -9,7 +9,7 @@
 #include "say.h"
 #include "statistics.h"
 
-enum { ROUNDS = 31, PROCESSES = 128 };
+enum { ROUNDS = 101, PROCESSES = 64 };
 
 struct side {
     struct instance instance;

@@ -97,10 +97,9 @@ static int connect_and_submit(const struct load_place *place, struct forksrv **r
     return 0;
 }
 
-/* One look at every connection that has news. The ones whose worker ended are freed; returns how many. */
-static int collect(const struct load_place *place, struct forksrv **sessions, unsigned active) {
+/* Waits for news on any connection. */
+static int wait_for_news(struct forksrv **sessions, unsigned active) {
     struct pollfd p[LOAD_ACTIVE_MAX];
-    int ends = 0;
     for (unsigned i = 0; i < active; i++)
         p[i] = sessions[i] != NULL ? (struct pollfd){forksrv_fd(sessions[i]), (short)forksrv_events(sessions[i]), 0}
                                    : (struct pollfd){.fd = -1};
@@ -109,12 +108,18 @@ static int collect(const struct load_place *place, struct forksrv **sessions, un
         return -ETIMEDOUT;
     }
     for (unsigned i = 0; i < active; i++) {
-        if (p[i].revents == 0)
-            continue;
-        int r = forksrv_process(sessions[i]);
-        int n = drain(place, sessions[i]);
-        if (n <= 0 && r < 0)
+        int r = p[i].revents != 0 ? forksrv_process(sessions[i]) : 0;
+        if (r < 0)
             return complain(sessions[i], r);
+    }
+    return 0;
+}
+
+/* Frees the connections whose worker ended; returns how many. */
+static int collect(const struct load_place *place, struct forksrv **sessions, unsigned active) {
+    int ends = 0;
+    for (unsigned i = 0; i < active; i++) {
+        int n = sessions[i] != NULL ? drain(place, sessions[i]) : 0;
         if (n < 0)
             return n;
         if (n > 0) {
@@ -137,7 +142,10 @@ static int run_connections(struct load_place *place, struct forksrv **sessions, 
                 return r;
             started++;
         }
+        /* An end may have come while its request was being sent: then poll() would wait for nothing. */
         int n = collect(place, sessions, active);
+        if (n == 0)
+            n = wait_for_news(sessions, active);
         if (n < 0)
             return n;
         ended += (unsigned)n;
