@@ -66,11 +66,16 @@ static void set_fds(const struct plan *p) {
         check(p, STAGE_FDS, fd);
         p->fds[i].source = (int)fd;
     }
+    long report = p->report;
+    if (report >= 0 && report < p->above) {
+        report = raw_call(SYS_fcntl, report, F_DUPFD_CLOEXEC, p->above, 0, 0);
+        check(p, STAGE_FDS, report);
+    }
     for (unsigned i = 0; i < p->n_fds; i++)
         check(p, STAGE_FDS, raw_call(SYS_dup3, p->fds[i].source, p->fds[i].target, 0, 0, 0));
     /* The pipe that tells of the exec stays till then: `above` is left open by the ranges. */
-    if (p->report >= 0 && p->report != p->above)
-        check(p, STAGE_FDS, raw_call(SYS_dup3, p->report, p->above, O_CLOEXEC, 0, 0));
+    if (report >= 0 && report != p->above)
+        check(p, STAGE_FDS, raw_call(SYS_dup3, report, p->above, O_CLOEXEC, 0, 0));
     for (unsigned i = 0; i < p->n_ranges; i++)
         check(p, STAGE_FDS, raw_call(SYS_close_range, p->ranges[i].first, p->ranges[i].last, 0, 0, 0));
 }

@@ -47,7 +47,10 @@ uint64_t daemon_now(const struct daemon *d) {
 }
 
 int daemon_timer(struct daemon *d, sd_event_source **source, uint64_t usec, sd_event_time_handler_t handler, void *data) {
-    uint64_t when = daemon_now(d) + usec;
+    uint64_t when;
+    /* The end of time is never. */
+    if (__builtin_add_overflow(daemon_now(d), usec, &when))
+        when = UINT64_MAX;
     if (*source == NULL)
         return sd_event_add_time(d->event, source, CLOCK_MONOTONIC, when, 1000, handler, data);
     int r = sd_event_source_set_time(*source, when);
