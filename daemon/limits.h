@@ -14,10 +14,14 @@ enum {
     SESSION_OUT_HIGH = 256 * 1024,
     /* ... until the queue is down to this. */
     SESSION_OUT_LOW = 64 * 1024,
+    /* fds waiting for such a peer: as with SESSION_OUT_HIGH. */
+    SESSION_OUT_FDS = 512,
     /* Events of WATCH are dropped (and counted) beyond this: a slow watcher is no reason to keep memory. */
     SESSION_OUT_WATCH = 128 * 1024,
     /* No queue ever grows beyond this: every worker of a full session ends while a full list waits. */
     SESSION_OUT_MAX = 16 * 1024 * 1024,
+    /* Unanswered WAITs of one session: their answers, all at once, are far from SESSION_OUT_MAX. */
+    SESSION_WAITS = 8192,
     /* A session that is over, and whose peer does not take its last answers. */
     SESSION_LINGER_SEC = 5,
     /* A sendmsg that carries fds has at most this much: the kernel takes it whole or not at all. */

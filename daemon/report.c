@@ -116,7 +116,12 @@ static void put_started(struct session *s, uint32_t serial, const struct worker 
     begin(&m, s, MSG_STARTED, with_fd ? 1 : 0, serial);
     message_put_u64(&m, ATTR_WORKER, w->id);
     message_put_u32(&m, ATTR_PID, (uint32_t)w->pid);
-    end(&m, s);
+    int r = message_end(&m);
+    if (r < 0 && with_fd)
+        session_detach_fd(s);
+    if (r < 0)
+        session_end(s);
+    session_dirty(s);
 }
 
 void report_started(struct worker *w) {
@@ -150,11 +155,13 @@ static void put_exited(struct session *s, uint32_t serial, const struct worker *
 }
 
 void report_ended(struct worker *w) {
-    struct waiter *waiter;
+    struct session *s;
+    uint32_t serial;
     if (w->session != NULL)
         put_exited(w->session, w->serial, w);
-    LIST_FOREACH(waiter, &w->waiters, of_worker)
-    put_exited(waiter->session, waiter->serial, w);
+    /* One by one: an answer that finds no room ends its session, and with it all that the session waits for. */
+    while ((s = worker_next_waiter(w, &serial)) != NULL)
+        put_exited(s, serial, w);
     tell_watchers(w, EVENT_ENDED, STAGE_NONE, 0, "");
 }
 

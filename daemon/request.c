@@ -73,8 +73,14 @@ static int on_wait(struct session *s, const struct message *m) {
     struct worker *w = find(s, m);
     if (w == NULL)
         return 0;
-    if (w->state == WORKER_LIVE && worker_wait(w, s, m->serial) < 0)
-        return -ENOMEM;
+    int r = w->state == WORKER_LIVE ? worker_wait(w, s, m->serial) : 0;
+    if (r == -EAGAIN) {
+        s->d->counters.limits_hit++;
+        report_error(s, m->serial, EAGAIN, "limit: this session waits for 8192 workers already");
+        return 0;
+    }
+    if (r < 0)
+        return r;
     report_attached(s, m->serial, w);
     return 0;
 }

@@ -4,6 +4,7 @@
 #include "daemon/session.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -89,31 +90,15 @@ void session_free(struct session *s) {
     life_changed(d);
 }
 
-static int on_linger(sd_event_source *source, uint64_t time, void *data) {
-    (void)source, (void)time;
-    session_free(data);
-    return 0;
-}
-
-void session_end(struct session *s) {
-    if (s->ending)
-        return;
-    s->ending = true;
-    worker_session_gone(s);
-    session_dirty(s);
-    /* For a peer that does not read. */
-    daemon_timer(s->d, &s->linger, SESSION_LINGER_SEC * UINT64_C(1000000), on_linger, s);
-}
-
-void session_fail(struct session *s, uint32_t serial, int error, const char *text) {
-    report_error(s, serial, error, text);
-    session_end(s);
-}
-
 /* ---- out ---- */
 
+/* Whether it takes its answers, so that it may ask for more. */
+static bool has_room(const struct session *s, size_t most) {
+    return wire_buf_len(&s->out) < most && s->n_out_fds < SESSION_OUT_FDS;
+}
+
 static void poll_for(struct session *s) {
-    bool in = wire_buf_len(&s->out) < (s->polled & EPOLLIN ? SESSION_OUT_HIGH : SESSION_OUT_LOW) && !s->busy && !s->ending;
+    bool in = has_room(s, s->polled & EPOLLIN ? SESSION_OUT_HIGH : SESSION_OUT_LOW) && !s->busy && !s->ending;
     uint32_t wanted = (in ? EPOLLIN : 0) | (wire_buf_len(&s->out) > 0 && !s->dirty ? EPOLLOUT : 0);
     if (wanted == s->polled)
         return;
@@ -141,6 +126,12 @@ int session_attach_fd(struct session *s, size_t offset, int fd, bool owned) {
     }
     s->out_fds[s->n_out_fds++] = (struct out_fd){offset, fd, owned};
     return 0;
+}
+
+void session_detach_fd(struct session *s) {
+    const struct out_fd *last = &s->out_fds[--s->n_out_fds];
+    if (last->owned)
+        close_fd(last->fd);
 }
 
 bool session_takes_fd(struct session *s, int fd) {
@@ -197,6 +188,22 @@ static void strip_fds(struct session *s) {
     s->n_out_fds = 0;
 }
 
+/* Its workers leave it, and from then on their pidfds are closed without asking. A number that stayed here would soon be that of
+ * something else, and be sent. */
+static void own_lent_fds(struct session *s) {
+    for (unsigned i = 0; i < s->n_out_fds; i++) {
+        struct out_fd *lent = &s->out_fds[i];
+        if (lent->owned)
+            continue;
+        int fd = fcntl(lent->fd, F_DUPFD_CLOEXEC, 3);
+        if (fd < 0) {
+            strip_fds(s);
+            return;
+        }
+        *lent = (struct out_fd){lent->offset, fd, true};
+    }
+}
+
 /* -EAGAIN: the rest waits for the peer. Another error: the peer is gone. */
 static int send_all(struct session *s) {
     while (wire_buf_len(&s->out) > 0) {
@@ -237,7 +244,7 @@ static void flush(struct session *s) {
         return;
     }
     /* Requests that waited for the peer to take its answers. */
-    if (!s->ending && wire_buf_len(&s->out) < SESSION_OUT_LOW && wire_buf_len(&s->in) >= FRAME_HEADER)
+    if (!s->ending && has_room(s, SESSION_OUT_LOW) && wire_buf_len(&s->in) >= FRAME_HEADER)
         set_busy(s, true);
     poll_for(s);
 }
@@ -263,12 +270,36 @@ static int on_flush(sd_event_source *source, void *data) {
     return 0;
 }
 
+/* ---- the end ---- */
+
+static int on_linger(sd_event_source *source, uint64_t time, void *data) {
+    (void)source, (void)time;
+    session_free(data);
+    return 0;
+}
+
+void session_end(struct session *s) {
+    if (s->ending)
+        return;
+    s->ending = true;
+    own_lent_fds(s);
+    worker_session_gone(s);
+    session_dirty(s);
+    /* For a peer that does not read. */
+    daemon_timer(s->d, &s->linger, SESSION_LINGER_SEC * UINT64_C(1000000), on_linger, s);
+}
+
+void session_fail(struct session *s, uint32_t serial, int error, const char *text) {
+    report_error(s, serial, error, text);
+    session_end(s);
+}
+
 /* ---- in ---- */
 
 /* Whole frames that are here already, some at a time, as long as the peer takes its answers. Returns whether there may be more.
  */
 static int handle_frames(struct session *s) {
-    for (unsigned i = 0; i < SESSION_BATCH && !s->ending && wire_buf_len(&s->out) < SESSION_OUT_HIGH; i++) {
+    for (unsigned i = 0; i < SESSION_BATCH && !s->ending && has_room(s, SESSION_OUT_HIGH); i++) {
         const uint8_t *payload;
         size_t size;
         int r = frame_get(wire_buf_head(&s->in), wire_buf_len(&s->in), LIMIT_FRAME, &payload, &size);
@@ -284,7 +315,16 @@ static int handle_frames(struct session *s) {
         }
         wire_buf_consume(&s->in, size, SESSION_KEEP);
     }
-    return !s->ending && wire_buf_len(&s->in) >= FRAME_HEADER && wire_buf_len(&s->out) < SESSION_OUT_HIGH;
+    return !s->ending && wire_buf_len(&s->in) >= FRAME_HEADER && has_room(s, SESSION_OUT_HIGH);
+}
+
+/* Answers wait for nothing else to do, but not for long: what `work` dispatches have done counts. */
+static void flush_in_time(struct daemon *d, unsigned work) {
+    if (TAILQ_EMPTY(&d->dirty))
+        return;
+    d->unflushed += work;
+    if (d->unflushed >= FLUSH_AFTER)
+        session_flush_all(d);
 }
 
 /* One batch of one session that has more than one; then the next one's turn comes. A peer that does not read has no turn. */
@@ -298,6 +338,7 @@ static int on_turn(sd_event_source *source, void *data) {
     if (handle_frames(s))
         set_busy(s, true);
     poll_for(s);
+    flush_in_time(d, SESSION_BATCH);
     return 0;
 }
 
@@ -352,8 +393,7 @@ static int on_io(sd_event_source *source, int fd, uint32_t revents, void *data) 
     } else {
         session_free(s);
     }
-    if (!TAILQ_EMPTY(&d->dirty) && ++d->unflushed >= FLUSH_AFTER)
-        session_flush_all(d);
+    flush_in_time(d, 1);
     return 0;
 }
 

@@ -40,7 +40,8 @@ struct session {
     struct worker_list workers;  /* that it started */
     unsigned n_workers;          /* live ones of these */
     LIST_HEAD(, waiter) waiters; /* owned: for workers of others */
-    uint32_t watch_serial;       /* 0: does not watch */
+    unsigned n_waiters;
+    uint32_t watch_serial; /* 0: does not watch */
     uint64_t watch_lost;
     bool ending;             /* closed once `out` is sent, or at the latest by `linger` */
     sd_event_source *linger; /* owned */
@@ -63,6 +64,8 @@ void session_fail(struct session *s, uint32_t serial, int error, const char *tex
 void session_dirty(struct session *s);
 /* The fd belongs to the frame that starts at `offset` of s->out. */
 int session_attach_fd(struct session *s, size_t offset, int fd, bool owned);
+/* Takes the last one back, if its frame did not come to be. */
+void session_detach_fd(struct session *s);
 /* The worker that lent the fd closes it: the queue takes it over if it still needs it. Returns whether it did. */
 bool session_takes_fd(struct session *s, int fd);
 

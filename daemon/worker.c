@@ -138,6 +138,7 @@ static void leave_session(struct worker *w) {
 static void forget_waiter(struct waiter *waiter) {
     LIST_REMOVE(waiter, of_worker);
     LIST_REMOVE(waiter, of_session);
+    waiter->session->n_waiters--;
     free(waiter);
 }
 
@@ -168,6 +169,8 @@ void worker_free(struct worker *w) {
 }
 
 int worker_wait(struct worker *w, struct session *s, uint32_t serial) {
+    if (s->n_waiters == SESSION_WAITS)
+        return -EAGAIN;
     struct waiter *waiter = calloc(1, sizeof *waiter);
     if (waiter == NULL)
         return -ENOMEM;
@@ -175,7 +178,18 @@ int worker_wait(struct worker *w, struct session *s, uint32_t serial) {
     waiter->serial = serial;
     LIST_INSERT_HEAD(&w->waiters, waiter, of_worker);
     LIST_INSERT_HEAD(&s->waiters, waiter, of_session);
+    s->n_waiters++;
     return 0;
+}
+
+struct session *worker_next_waiter(struct worker *w, uint32_t *ret_serial) {
+    struct waiter *waiter = LIST_FIRST(&w->waiters);
+    if (waiter == NULL)
+        return NULL;
+    struct session *s = waiter->session;
+    *ret_serial = waiter->serial;
+    forget_waiter(waiter);
+    return s;
 }
 
 void worker_session_gone(struct session *s) {
@@ -194,6 +208,9 @@ void worker_session_gone(struct session *s) {
 
 /* It leads a group of its own, unless it did not get that far yet. Its pid is its own until we reap it. */
 static int kill_group(const struct worker *w, int signo) {
+    /* Without a process yet: 0 would mean our own group. */
+    if (w->pid <= 0)
+        return -ESRCH;
     if (kill(-w->pid, signo) == 0)
         return 0;
     return errno == ESRCH && kill(w->pid, signo) == 0 ? 0 : -errno;

@@ -70,7 +70,10 @@ struct worker *worker_find(const struct daemon *d, uint64_t id);
 /* -ESRCH, or -EEXIST if several live ones, or (if none lives) several ended ones have that name. */
 int worker_find_name(const struct daemon *d, const char *name, struct worker **ret_worker);
 
+/* -EAGAIN: the session waits for too many already. */
 int worker_wait(struct worker *w, struct session *s, uint32_t serial);
+/* Takes one of those who wait off its list; NULL after the last one. */
+struct session *worker_next_waiter(struct worker *w, uint32_t *ret_serial);
 /* The session is going: it starts nothing new, waits for nothing, and its workers end with it. */
 void worker_session_gone(struct session *s);
 
