@@ -65,9 +65,13 @@ int authenticate_start(struct session *s) {
     return 0;
 }
 
-void authenticate_drop(struct session *s) {
+void authenticate_refuse(int fd) {
     static const char failure[] = "\0\0\0\x09#FAILURE#";
-    send(s->fd, failure, sizeof failure - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    send(fd, failure, sizeof failure - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+void authenticate_drop(struct session *s) {
+    authenticate_refuse(s->fd);
     listener_failure(s->d);
     session_free(s);
 }

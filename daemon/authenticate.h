@@ -7,5 +7,7 @@ struct session;
 
 int authenticate_start(struct session *s);
 void authenticate_read(struct session *s);
-/* Tells the peer #FAILURE# and closes. */
+/* Tells the peer #FAILURE#. */
+void authenticate_refuse(int fd);
+/* The same, and ends it. */
 void authenticate_drop(struct session *s);

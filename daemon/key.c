@@ -88,8 +88,10 @@ int key_load(struct key *key, int given) {
         return fd;
     int r = make_page(key);
     if (r < 0) {
-        log_line(LOG_ERR, LOG_KIND_KEY, NULL, "cannot guard a page for the authkey: %s (LimitMEMLOCK= must allow 4K)",
-                 strerror(-r));
+        log_line(
+            LOG_ERR, LOG_KIND_KEY, NULL,
+            "cannot guard a page for the authkey: %s (mlock needs LimitMEMLOCK= of 4K, and a seccomp filter that permits it)",
+            strerror(-r));
         return r;
     }
     r = fill(key, fd, path);

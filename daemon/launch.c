@@ -173,6 +173,8 @@ static int start(struct attempt *a) {
     crowd_prepare(d, a->plan);
     bool shares = a->plan->cut > 0;
     r = starter_start(d->starter, a->plan, w->id, cgroup, &w->pid, &w->pidfd, &w->slot);
+    if (r == -EOPNOTSUPP)
+        return fail(a, STAGE_CGROUP, r, "a cgroup of its own is not available: clone3 is not permitted here");
     if (r < 0)
         return fail(a, STAGE_CLONE, r, r == -EAGAIN ? "no more processes can be started now, try again later" : NULL);
     a->plan = NULL;

@@ -121,11 +121,10 @@ static void welcome(struct daemon *d, int fd) {
     }
     struct log_peer peer = {cred.pid, cred.uid};
     if (!allowed(d, cred.uid)) {
-        static const char failure[] = "\0\0\0\x09#FAILURE#";
         d->counters.refused++;
         log_line(LOG_WARNING, LOG_KIND_REFUSED, &peer,
                  "a connection was refused: this user is neither the owner nor in AllowUsers=");
-        send(fd, failure, sizeof failure - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+        authenticate_refuse(fd);
         listener_failure(d);
         close_fd(fd);
         return;

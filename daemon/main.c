@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* forksrvd: start-up in order, the loop, the end. Only what fails here ends the daemon. */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "common/cleanup.h"
+#include "daemon/authenticate.h"
 #include "daemon/daemon.h"
 #include "daemon/launch.h"
 #include "daemon/life.h"
@@ -153,6 +156,10 @@ static int set_up_user(struct daemon *d, const struct options *o, int *key_fd) {
     if (o->user != NULL) {
         log_set_user(o->user);
         r = privileges_find(o->user, &pw, buf, sizeof buf);
+    } else if (!o->private_instance) {
+        struct passwd own, *found;
+        if (getpwuid_r(getuid(), &own, buf, sizeof buf, &found) == 0 && found != NULL)
+            log_set_user(own.pw_name);
     }
     if (r >= 0)
         r = key_load(&d->key, steal_fd(key_fd));
@@ -198,6 +205,20 @@ static int set_up_loop(struct daemon *d, struct passed *p) {
     return r;
 }
 
+/* Those who wait at the socket hear #FAILURE#. It would have us started again at once, and again, as long as somebody waits
+ * there. */
+static void refuse_waiting(struct passed *p) {
+    for (unsigned i = 0; i < p->n_listeners; i++) {
+        int fd;
+        if (fcntl(p->listeners[i], F_SETFL, O_RDWR | O_NONBLOCK) < 0)
+            continue;
+        while ((fd = accept4(p->listeners[i], NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
+            authenticate_refuse(fd);
+            close_fd(fd);
+        }
+    }
+}
+
 static void tear_down(struct daemon *d) {
     struct session *s;
     if (d->event == NULL) {
@@ -227,8 +248,10 @@ static int run(const struct options *o) {
     int r = take_passed(&p);
     if (r >= 0)
         r = set_up_user(&d, o, &p.key);
-    if (r < 0)
+    if (r < 0) {
+        refuse_waiting(&p);
         return EXIT_CONFIGURATION;
+    }
     config_defaults(&d.config);
     if (!o->private_instance)
         config_read(&d.config, d.session_flavour);

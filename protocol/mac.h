@@ -16,7 +16,8 @@ int mac_digest_parse(const uint8_t *p, size_t n, enum mac_digest *ret_digest, si
 const char *mac_digest_prefix(enum mac_digest digest); /* "{sha256}" */
 size_t mac_digest_size(enum mac_digest digest);
 
-/* ret_mac has room for MAC_MAX bytes. -EIO: the library that computes it failed. Two files have it, for those who link one of them. */
+/* ret_mac has room for MAC_MAX bytes. -EIO: the library that computes it failed. Two files have it, for those who link one of
+ * them. */
 int mac_compute(enum mac_digest digest, const uint8_t *key, size_t key_size, const uint8_t *data, size_t size, uint8_t *ret_mac);
 
 /* In constant time. */

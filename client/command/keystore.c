@@ -42,21 +42,13 @@ int keystore_of_user(struct keystore *store, const char *user) {
 }
 
 int keystore_of_session(struct keystore *store) {
-    char config[PATH_MAX] = "";
-    const char *runtime = getenv("XDG_RUNTIME_DIR"), *home = getenv("HOME"), *chosen = getenv("XDG_CONFIG_HOME");
+    const char *runtime = getenv("XDG_RUNTIME_DIR");
     *store = (struct keystore){.name = "forksrv.authkey"};
     if (runtime == NULL || runtime[0] != '/') {
         say("XDG_RUNTIME_DIR is not set, so this is no session of a user; name a FILE, or a user with --system");
         return -ENXIO;
     }
-    if (chosen != NULL && chosen[0] == '/')
-        snprintf(config, sizeof config, "%s", chosen);
-    else if (home != NULL && home[0] == '/')
-        snprintf(config, sizeof config, "%s/.config", home);
-    add_folder(store, config, "credstore.encrypted");
-    add_folder(store, runtime, "credstore.encrypted");
-    add_folder(store, config, "credstore");
-    store->own = store->n_folders;
+    /* The one place that forksrv.service and clients read: user managers search no credential store before systemd 260. */
     add_folder(store, runtime, "credstore");
     if (store->own == store->n_folders) {
         say("XDG_RUNTIME_DIR is too long");
