@@ -10,6 +10,10 @@
 
 #include "command.h"
 
+#ifdef FORKSRV_COVERAGE
+void __gcov_dump(void);
+#endif
+
 int end_by_signal(int signo) {
     sigset_t set;
     fflush(stdout);
@@ -18,6 +22,9 @@ int end_by_signal(int signo) {
     signal(signo, SIG_DFL);
     sigemptyset(&set);
     sigaddset(&set, signo);
+#ifdef FORKSRV_COVERAGE
+    __gcov_dump();
+#endif
     sigprocmask(SIG_UNBLOCK, &set, NULL);
     raise(signo);
     return 128 + signo;
