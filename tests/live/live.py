@@ -25,7 +25,8 @@ MANY_TIMES = 100
 
 
 class Daemon:
-    def __init__(self, config="", nofile=None):
+    def __init__(self, config="", nofile=None, before=None, args=()):
+        """before() runs in the daemon's process ahead of it; args are the daemon's."""
         self.folder = tempfile.mkdtemp(prefix="forksrv-live.")
         self.address = os.path.join(self.folder, "control")
         self.key = os.urandom(32)
@@ -36,9 +37,9 @@ class Daemon:
         with open(os.path.join(self.folder, "forksrv", "forksrvd.conf"), "w") as f:
             f.write(config)
         self.log_path = os.path.join(self.folder, "log")
-        self.start(nofile)
+        self.start(nofile, before, args)
 
-    def start(self, nofile):
+    def start(self, nofile, before, args):
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         listener.bind(self.address)
         listener.listen(4096)
@@ -52,6 +53,8 @@ class Daemon:
         env.update(XDG_CONFIG_HOME=self.folder, HOME=self.folder, LISTEN_FDS="2", LISTEN_FDNAMES="control:forksrv.authkey")
 
         def place():
+            if before is not None:
+                before()
             for i, fd in enumerate(sources):
                 os.dup2(fd, 3 + i, inheritable=True)
             if nofile is not None:
@@ -59,7 +62,7 @@ class Daemon:
 
         with open(self.log_path, "wb") as log:
             # The shell's pid stays that of the daemon: LISTEN_PID has to name it.
-            self.process = subprocess.Popen(["/bin/sh", "-c", 'LISTEN_PID=$$ exec "$0"', DAEMON], env=env, preexec_fn=place,
+            self.process = subprocess.Popen(["/bin/sh", "-c", 'LISTEN_PID=$$ exec "$0" "$@"', DAEMON, *args], env=env, preexec_fn=place,
                                             pass_fds=(3, 4), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         for fd in sources:
             os.close(fd)

@@ -67,3 +67,27 @@ def mark(n):
     fd = os.memfd_create("mark")
     os.ftruncate(fd, n)
     return fd
+
+
+def sizes(view):
+    return {fd: seen.size for fd, seen in view.fds.items() if fd != 1}
+
+
+def look_at(session, targets, n=None):
+    """Maps the i-th fd, an unnamed file of i + 100 bytes, to the i-th of targets."""
+    fds = [mark(100 + i) for i in range(n or len(targets))]
+    try:
+        view, _ = look(session, fds, list(enumerate(targets)))
+    finally:
+        for fd in fds:
+            os.close(fd)
+    return view
+
+
+def expect_fds(tap, session, targets, what):
+    view = look_at(session, targets)
+    should = {target: 100 + i for i, target in enumerate(targets)}
+    is_ = {fd: size for fd, size in sizes(view).items() if fd in should}
+    tap.same(is_, should, what + ": each fd is in its place")
+    tap.same(sorted(view.fds), sorted(set(targets) | {0, 1, 2}), what + ": and no other is open")
+    tap.ok(not any(fd.cloexec for fd in view.fds.values()), what + ": none is close-on-exec")
