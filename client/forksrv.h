@@ -148,8 +148,9 @@ int forksrv_spec_set_cwd(struct forksrv_spec *spec, const char *path);
 int forksrv_spec_map_fd(struct forksrv_spec *spec, int fd, int target);
 
 /* umask: 0 to 0777. rlimit: a RLIMIT_* of <sys/resource.h>, RLIM_INFINITY is UINT64_MAX.
- * nice: -20 to 19, absolute. oom_score_adj: -1000 to 1000.
- * blocked, ignored: sets of signals, bit n-1 for signal n, as in /proc/PID/status. */
+ * nice: -20 to 19, absolute. oom_score_adj: -1000 to 1000; it is set just after the exec, and before FORKSRV_REPORT_EXECED is
+ * told; a set-user-ID program keeps the server's. blocked, ignored: sets of signals, bit n-1 for signal n, as in
+ * /proc/PID/status. */
 int forksrv_spec_set_umask(struct forksrv_spec *spec, mode_t mask);
 int forksrv_spec_set_rlimit(struct forksrv_spec *spec, int resource, uint64_t soft, uint64_t hard);
 int forksrv_spec_set_nice(struct forksrv_spec *spec, int nice);

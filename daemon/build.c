@@ -138,7 +138,7 @@ static void build_ranges(struct plan *p) {
             p->ranges[p->n_ranges++] = (struct plan_range){next, target - 1};
         next = target + 1;
     }
-    if (p->flags & SPAWN_REPORT_EXECED)
+    if (p->reports_exec)
         next++; /* the report's pipe is at p->above until the exec */
     p->ranges[p->n_ranges++] = (struct plan_range){next, ~0U};
 }
@@ -215,8 +215,9 @@ static int build_numbers(struct builder *b) {
     int oom = (int)message_u32(m, ATTR_OOM_SCORE_ADJ, 0);
     if (oom < -1000 || oom > 1000)
         return wrong(b, -EINVAL, "OOM_SCORE_ADJ is not from -1000 to 1000");
-    if (message_has(m, ATTR_OOM_SCORE_ADJ))
-        snprintf(p->oom_score_adj, sizeof p->oom_score_adj, "%d", oom);
+    p->has_oom_score_adj = message_has(m, ATTR_OOM_SCORE_ADJ);
+    p->oom_score_adj = oom;
+    p->reports_exec = p->has_oom_score_adj || (p->flags & SPAWN_REPORT_EXECED);
     p->blocked = message_u64(m, ATTR_BLOCKED, 0);
     p->ignored = message_u64(m, ATTR_IGNORED, 0);
     if (p->ignored & (UINT64_C(1) << (SIGKILL - 1) | UINT64_C(1) << (SIGSTOP - 1)))

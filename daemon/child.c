@@ -80,17 +80,6 @@ static void set_fds(const struct plan *p) {
         check(p, STAGE_FDS, raw_call(SYS_close_range, p->ranges[i].first, p->ranges[i].last, 0, 0, 0));
 }
 
-static void set_oom_score_adj(const struct plan *p) {
-    size_t n = 0;
-    while (p->oom_score_adj[n] != 0)
-        n++;
-    if (n == 0)
-        return;
-    long fd = raw_call(SYS_openat, AT_FDCWD, (long)"/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC, 0, 0);
-    check(p, STAGE_OOM_SCORE, fd);
-    check(p, STAGE_OOM_SCORE, raw_call(SYS_write, fd, (long)p->oom_score_adj, (long)n, 0, 0));
-}
-
 static void set_limits(const struct plan *p) {
     raw_call(SYS_umask, p->umask, 0, 0, 0, 0);
     for (unsigned i = 0; i < p->n_rlimits; i++)
@@ -138,7 +127,6 @@ void child_run(void *data) {
     set_signals(p);
     set_session(p);
     unshare_fds(p);
-    set_oom_score_adj(p);
     set_fds(p);
     if (p->cwd != NULL)
         check(p, STAGE_CWD, raw_call(SYS_chdir, (long)p->cwd, 0, 0, 0, 0));

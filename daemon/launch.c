@@ -15,6 +15,7 @@
 #include "common/cleanup.h"
 #include "daemon/build.h"
 #include "daemon/crowd.h"
+#include "daemon/oom.h"
 #include "daemon/reaper.h"
 #include "daemon/report.h"
 #include "daemon/start.h"
@@ -116,6 +117,8 @@ static int fill_worker(struct attempt *a) {
         snprintf(w->name, sizeof w->name, "%s", name);
     w->serial = m->serial;
     w->flags = a->plan->flags;
+    w->has_oom_score_adj = a->plan->has_oom_score_adj;
+    w->oom_score_adj = a->plan->oom_score_adj;
     w->grace = message_u64(m, ATTR_GRACE, 0);
     if (w->grace == 0)
         w->grace = a->s->d->config.grace;
@@ -161,7 +164,7 @@ static int start(struct attempt *a) {
     int r = make_cgroup(a, &cgroup);
     if (r < 0)
         return r;
-    if (w->flags & SPAWN_REPORT_EXECED) {
+    if (a->plan->reports_exec) {
         int ends[2];
         if (pipe2(ends, O_CLOEXEC) < 0)
             return fail(a, STAGE_CLONE, -errno, NULL);
@@ -199,7 +202,7 @@ static void watch_started(struct attempt *a) {
         reaper_ask(w);
         worker_kill(w);
     }
-    if (w->report < 0)
+    if (!(w->flags & SPAWN_REPORT_EXECED))
         report_started(w);
 }
 
@@ -214,6 +217,9 @@ static int attempt(struct attempt *a) {
     if (worker_new(a->s->d, a->s, &a->worker) < 0)
         return fail(a, STAGE_REQUEST, -ENOMEM, NULL);
     r = fill_worker(a);
+    if (r >= 0 && a->plan->has_oom_score_adj && !oom_may_set(a->plan->oom_score_adj))
+        r = fail(a, STAGE_OOM_SCORE, -EACCES,
+                 "Permission denied: only root can go below the score that this instance has itself");
     if (r >= 0)
         r = start(a);
     if (r >= 0)

@@ -45,7 +45,9 @@ struct plan {
     mode_t umask;
     bool has_nice;
     int nice;
-    char oom_score_adj[8]; /* text; empty: leave it */
+    bool has_oom_score_adj; /* set from outside after the exec: see oom.h */
+    int oom_score_adj;
+    bool reports_exec; /* has a pipe that tells of the exec */
     unsigned n_fds, n_ranges, n_rlimits;
     int cut;    /* shares our fds until it has made a table of its own with those below this; 0: has a copy */
     int wake;   /* eventfd for telling us of that; -1 */

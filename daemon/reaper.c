@@ -13,6 +13,7 @@
 #include "common/cleanup.h"
 #include "daemon/life.h"
 #include "daemon/log.h"
+#include "daemon/oom.h"
 #include "daemon/report.h"
 #include "daemon/start.h"
 #include "daemon/worker.h"
@@ -74,7 +75,11 @@ static void on_report(struct worker *w) {
     reaper_unwatch(w->d, w->report);
     close_fd(w->report);
     w->report = -1;
-    if (!starter_failed(w->slot, w->id) && !w->told_started)
+    if (starter_failed(w->slot, w->id))
+        return;
+    if (w->has_oom_score_adj)
+        oom_set(w);
+    if (!w->told_started)
         report_started(w);
 }
 

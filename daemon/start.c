@@ -71,17 +71,10 @@ static int run_plan(void *plan) {
     return 127;
 }
 
-/* The kernel gives an OOM score to all processes that share the memory of the one that asks, and that is us. Only a child that is
- * waited for is left out, so here its exec is waited for, after all. */
-static bool waits_for_exec(const struct plan *plan) {
-    return plan->oom_score_adj[0] != 0;
-}
-
 /* For containers whose seccomp filter has no clone3: the same without a cgroup. Where raw.h has no system calls of its own, the
  * child uses libc's and may touch errno, so we do wait for its exec. */
 static long clone_old(struct starter *s, unsigned i, struct plan *plan, int *pidfd) {
-    int flags =
-        CLONE_VM | CLONE_PIDFD | CLONE_CHILD_CLEARTID | SIGCHLD | (RAW_SHARES_MEMORY && !waits_for_exec(plan) ? 0 : CLONE_VFORK);
+    int flags = CLONE_VM | CLONE_PIDFD | CLONE_CHILD_CLEARTID | SIGCHLD | (RAW_SHARES_MEMORY ? 0 : CLONE_VFORK);
     if (plan->cut > 0)
         flags |= CLONE_FILES;
     int pid = clone(run_plan, s->stacks[i] + s->page + START_STACK, flags, plan, pidfd, NULL, &s->slots[i].tid);
@@ -99,8 +92,6 @@ static long clone_plan(struct starter *s, unsigned i, struct plan *plan, int cgr
     };
     if (plan->cut > 0)
         args.flags |= CLONE_FILES;
-    if (waits_for_exec(plan))
-        args.flags |= CLONE_VFORK;
     if (cgroup >= 0) {
         args.flags |= CLONE_INTO_CGROUP;
         args.cgroup = (uint64_t)cgroup;

@@ -42,6 +42,8 @@ struct worker {
     int report;        /* owned: end of the pipe that closes at its exec; -1 */
     struct slot *slot; /* borrowed from the starter; NULL */
     struct held *held; /* owned: fds that must stay open until the child has its own; NULL */
+    bool has_oom_score_adj;
+    int oom_score_adj;
     bool told_started;
     bool own_cgroup;
     bool unwatched; /* see reaper_ask */
