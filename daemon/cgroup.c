@@ -18,6 +18,9 @@
 #define CGROUP2_SUPER_MAGIC 0x63677270
 #endif
 
+/* Levels of folders below a worker's that are removed with it. */
+enum { REMOVE_DEPTH = 16 };
+
 static const struct {
     unsigned bit;
     const char *name;
@@ -189,8 +192,32 @@ int cgroup_kill(const struct cgroup *c, uint64_t worker) {
     return c->dir < 0 ? -EOPNOTSUPP : write_at(c->dir, path, "1");
 }
 
+/* A worker may have made folders below its own, which belong to the same user. */
+static void remove_below(int parent, const char *name, unsigned depth) {
+    int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    auto_dir dir = fd >= 0 ? fdopendir(fd) : NULL;
+    if (dir == NULL) {
+        close_fd(fd);
+        return;
+    }
+    const struct dirent *e;
+    while ((e = readdir(dir)) != NULL) {
+        if (e->d_type != DT_DIR || strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+            continue;
+        if (unlinkat(fd, e->d_name, AT_REMOVEDIR) == 0 || errno != EBUSY || depth == REMOVE_DEPTH)
+            continue;
+        remove_below(fd, e->d_name, depth + 1);
+        unlinkat(fd, e->d_name, AT_REMOVEDIR);
+    }
+}
+
 int cgroup_remove(const struct cgroup *c, uint64_t worker) {
     char name[32];
     name_of(worker, name);
+    if (unlinkat(c->dir, name, AT_REMOVEDIR) == 0)
+        return 0;
+    if (errno != EBUSY)
+        return -errno;
+    remove_below(c->dir, name, 1);
     return unlinkat(c->dir, name, AT_REMOVEDIR) < 0 ? -errno : 0;
 }

@@ -53,4 +53,6 @@ enum {
     STOP_FLUSH_SEC = 1,
     /* Removing a cgroup is tried again after this, while its last processes are being killed. */
     CGROUP_RETRY_USEC = 50 * 1000,
+    /* ... this often at most: a minute. */
+    CGROUP_TRIES = 1200,
 };

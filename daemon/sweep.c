@@ -15,13 +15,15 @@
 struct swept {
     SLIST_ENTRY(swept) link;
     uint64_t worker;
+    unsigned tries;
 };
 
-/* Whether it is done with, well or badly. */
-static bool try_remove(struct daemon *d, uint64_t worker) {
+/* Whether it is done with, well or badly. One that stays is empty, or has a process that even SIGKILL does not reach; systemd
+ * removes it with the unit. */
+static bool try_remove(struct daemon *d, uint64_t worker, unsigned tries) {
     cgroup_kill(&d->cgroup, worker);
     int r = cgroup_remove(&d->cgroup, worker);
-    if (r == -EBUSY)
+    if (r == -EBUSY && tries < CGROUP_TRIES)
         return false;
     if (r < 0 && r != -ENOENT)
         log_line(LOG_WARNING, LOG_KIND_WORKER, NULL, "cannot remove the cgroup of worker %llu: %s", (unsigned long long)worker,
@@ -35,7 +37,7 @@ static int on_retry(sd_event_source *source, uint64_t time, void *data) {
     struct swept *s, *next, *kept = NULL;
     for (s = d->swept; s != NULL; s = next) {
         next = SLIST_NEXT(s, link);
-        if (try_remove(d, s->worker)) {
+        if (try_remove(d, s->worker, ++s->tries)) {
             free(s);
         } else {
             SLIST_NEXT(s, link) = kept;
@@ -49,12 +51,13 @@ static int on_retry(sd_event_source *source, uint64_t time, void *data) {
 }
 
 void sweep_cgroup(struct daemon *d, uint64_t worker) {
-    if (try_remove(d, worker))
+    if (try_remove(d, worker, 0))
         return;
     struct swept *s = malloc(sizeof *s);
     if (s == NULL)
         return;
     s->worker = worker;
+    s->tries = 0;
     SLIST_NEXT(s, link) = d->swept;
     d->swept = s;
     daemon_timer(d, &d->sweep, CGROUP_RETRY_USEC, on_retry, d);
@@ -64,7 +67,7 @@ void sweep_done(struct daemon *d) {
     while (d->swept != NULL) {
         struct swept *s = d->swept;
         d->swept = SLIST_NEXT(s, link);
-        try_remove(d, s->worker);
+        try_remove(d, s->worker, 0);
         free(s);
     }
     d->sweep = sd_event_source_unref(d->sweep);
