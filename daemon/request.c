@@ -62,6 +62,7 @@ static int on_signal(struct session *s, const struct message *m) {
     }
     snprintf(text, sizeof text, "cannot signal worker %llu: %s", (unsigned long long)w->id,
              r == -ESRCH        ? "it has ended"
+             : r == -EAGAIN     ? "it is still being started"
              : r == -EOPNOTSUPP ? "it has no cgroup of its own"
              : r == -EINVAL     ? "a whole cgroup takes SIGKILL only"
                                 : strerror(-r));

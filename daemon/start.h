@@ -27,6 +27,9 @@ int starter_failure(struct starter *s, struct slot *slot, uint64_t owner, enum s
 /* The same while it may still run, without taking it: whether it is known already that it failed. */
 bool starter_failed(const struct slot *slot, uint64_t owner);
 
+/* Whether the child has not come to its exec yet. */
+bool starter_is_starting(const struct slot *slot, uint64_t owner);
+
 /* Whether the child of a plan with `cut` has made its own table of fds, so that ours may change. */
 bool starter_has_own_fds(const struct slot *slot, uint64_t owner);
 

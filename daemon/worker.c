@@ -252,6 +252,9 @@ int worker_set_time_limit(struct worker *w, uint64_t usec) {
 }
 
 int worker_signal(struct worker *w, int signo, uint32_t flags) {
+    /* Stopped before its exec it would keep a slot of all, and maybe fds of others. Every other signal waits until then. */
+    if (signo == SIGSTOP && starter_is_starting(w->slot, w->id))
+        return -EAGAIN;
     if (flags & SIGNAL_ALL) {
         if (signo != SIGKILL)
             return -EINVAL;
