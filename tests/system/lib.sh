@@ -73,13 +73,13 @@ fails() {
     if said=$("$@" 2>&1); then failed "$text" "this should fail: $*" "$said"; else passed "$text"; fi
 }
 
-# await TEXT CMD...: until CMD succeeds, for at most 20 seconds
+# await TEXT CMD...: until CMD succeeds, for at most a minute
 await() {
-    local text=$1 end=$((SECONDS + 20))
+    local text=$1 end=$((SECONDS + 60))
     shift
     until "$@" >/dev/null 2>&1; do
         if [ "$SECONDS" -ge "$end" ]; then
-            failed "$text" "not within 20 s: $*"
+            failed "$text" "not within 60 s: $*"
             return 1
         fi
         sleep 0.05
