@@ -11,7 +11,7 @@
 #include "say.h"
 #include "statistics.h"
 
-enum { ROUNDS = 100 };
+enum { ROUNDS = 10, BLOCK = 15 };
 
 struct bus {
     sd_bus *bus;
@@ -69,31 +69,36 @@ static int bus_start(struct bus *b, unsigned n) {
     return r;
 }
 
-static int time_program(const char *const *argv, double *ret_seconds) {
-    struct load_place place = {.argv = argv};
-    *ret_seconds = timed(load_find("posix-spawn"), &place, 1, 1);
-    return *ret_seconds < 0 ? (int)*ret_seconds : 0;
-}
-
-static int round_of(struct bus *b, struct load_place *place, const char *user, double times[4][ROUNDS], unsigned i) {
+/* The four that are compared, each for a number of times in a row: systemd still tidies up for a while after each of its own. */
+static int start_one(struct bus *b, struct load_place *place, int which, unsigned n) {
     const char *const systemd_run[] = {"/usr/bin/systemd-run", "--quiet", "--wait", "--pipe", "--collect", "/bin/true", NULL};
-    const char *const forksrv_run[] = {FORKSRV_COMMAND, "run", "--no-private", "--user", user, "--", "/bin/true", NULL};
-    uint64_t before = clock_nsec();
-    int r = bus_start(b, i);
-    times[0][i] = (double)(clock_nsec() - before) / 1e9;
-    if (r >= 0) {
-        times[1][i] = timed(load_find("session"), place, 1, 1);
-        r = times[1][i] < 0 ? (int)times[1][i] : 0;
-    }
-    if (r >= 0)
-        r = time_program(systemd_run, &times[2][i]);
-    return r < 0 ? r : time_program(forksrv_run, &times[3][i]);
+    const char *const forksrv_run[] = {FORKSRV_COMMAND,     "run", "--no-private", "--user",
+                                       place->target->user, "--",  "/bin/true",    NULL};
+    struct load_place program = {.argv = which == 2 ? systemd_run : forksrv_run};
+    if (which == 0)
+        return bus_start(b, n);
+    if (which == 1)
+        return load_session_end(place, 1, 1);
+    return load_posix_spawn(&program, 1, 1);
 }
 
-static void print(double times[4][ROUNDS]) {
+static int measure(struct bus *b, struct load_place *place, double times[4][ROUNDS * BLOCK]) {
+    for (unsigned i = 0; i < ROUNDS * 4; i++)
+        for (unsigned j = 0; j < BLOCK; j++) {
+            unsigned n = i / 4 * BLOCK + j;
+            uint64_t before = clock_nsec();
+            int r = start_one(b, place, (int)(i % 4), n);
+            if (r < 0)
+                return r;
+            times[i % 4][n] = (double)(clock_nsec() - before) / 1e9;
+        }
+    return 0;
+}
+
+static void print(double times[4][ROUNDS * BLOCK]) {
     double median[4];
     for (int k = 0; k < 4; k++)
-        median[k] = statistics_median(times[k], ROUNDS) * 1e3;
+        median[k] = statistics_median(times[k], ROUNDS * BLOCK) * 1e3;
     result("StartTransientUnit on a kept bus, until the process has ended", median[0], "ms", 0, true);
     result("forksrv on a kept session, the same", median[1], "ms", 0, true);
     result("  times faster", median[0] / median[1], "", 5, true);
@@ -104,7 +109,7 @@ static void print(double times[4][ROUNDS]) {
 
 int main(int argc, char **argv) {
     static const char *const true_argv[] = {"/bin/true", NULL};
-    static double times[4][ROUNDS];
+    static double times[4][ROUNDS * BLOCK];
     struct target target = {.user = argc > 1 ? argv[1] : "root"};
     struct load_place place = {.argv = true_argv, .target = &target};
     struct bus bus = {0};
@@ -112,8 +117,8 @@ int main(int argc, char **argv) {
     int r = bus_open(&bus);
     if (r >= 0)
         r = load_place_open(&place);
-    for (unsigned i = 0; i < ROUNDS && r >= 0; i++)
-        r = round_of(&bus, &place, target.user, times, i);
+    if (r >= 0)
+        r = measure(&bus, &place, times);
     if (r >= 0)
         print(times);
     load_place_done(&place);
