@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -52,6 +53,8 @@ static int make_listener(struct instance *instance) {
 /* In the child. 3 and 4 are where they are to be; the copies made first keep one from closing the other. */
 static void become_daemon(const char *daemon, int listener, int key) {
     char pid[16];
+    /* Whatever ends the benchmark ends its instances. */
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
     int high[2] = {fcntl(listener, F_DUPFD_CLOEXEC, 10), fcntl(key, F_DUPFD_CLOEXEC, 10)};
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     dup2(null, STDIN_FILENO);
