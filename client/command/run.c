@@ -52,7 +52,8 @@ static int open_session(const struct run_options *o, struct forksrv *session) {
         say("using a private instance: %s", forksrv_error(session));
         return open_private(session);
     }
-    say("%s%s", forksrv_error(session), absent ? no_instance_hint(o) : "");
+    if (!target_blames_user(&o->target, r))
+        say("%s%s", forksrv_error(session), absent ? no_instance_hint(o) : "");
     return r;
 }
 

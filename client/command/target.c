@@ -4,6 +4,7 @@
 #include "target.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <string.h>
 
 #include "cleanup.h"
@@ -63,6 +64,14 @@ int target_new(const struct target *target, struct forksrv **ret_session) {
     return 0;
 }
 
+bool target_blames_user(const struct target *target, int error) {
+    char clean[80];
+    if (target->user == NULL || (error != -ENOENT && error != -ENOKEY) || getpwnam(target->user) != NULL)
+        return false;
+    say("--user: there is no user '%s'", say_clean(target->user, clean, sizeof clean));
+    return true;
+}
+
 int target_open(const struct target *target, struct forksrv **ret_session) {
     owned_session session = NULL;
     int r = target_new(target, &session);
@@ -70,7 +79,8 @@ int target_open(const struct target *target, struct forksrv **ret_session) {
         return r;
     r = target->use_private ? forksrv_open_private(session) : forksrv_open(session);
     if (r < 0) {
-        say("%s", forksrv_error(session));
+        if (!target_blames_user(target, r))
+            say("%s", forksrv_error(session));
         return r;
     }
     *ret_session = session;

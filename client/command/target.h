@@ -24,6 +24,9 @@ extern const struct option_spec target_options[];
 /* 0, or -ENOENT: the key is none of these. */
 int target_set(struct target *target, int key, const char *argument);
 
+/* After a failed open: whether it is because there is no such user at all, which it then says. */
+bool target_blames_user(const struct target *target, int error);
+
 /* A session set up as the options say, not open yet. 0, or a negative errno after it said what is wrong. */
 int target_new(const struct target *target, struct forksrv **ret_session);
 /* The same and open. */
