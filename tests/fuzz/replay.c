@@ -16,7 +16,7 @@ static int run_file(const char *folder, const char *name) {
         return -1;
     fseek(f, 0, SEEK_END);
     long size = ftell(f);
-    rewind(f);
+    fseek(f, 0, SEEK_SET);
     if (size < 0)
         return -1;
     auto_free uint8_t *data = malloc((size_t)size + 1);
