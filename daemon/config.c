@@ -4,7 +4,6 @@
 #include "daemon/config.h"
 
 #include <errno.h>
-#include <fnmatch.h>
 #include <ini.h>
 #include <pwd.h>
 #include <stddef.h>

@@ -217,7 +217,6 @@ static int kill_group(const struct worker *w, int signo) {
 }
 
 void worker_kill(struct worker *w) {
-    w->killed = true;
     if (w->own_cgroup)
         cgroup_kill(&w->d->cgroup, w->id);
     int r = kill_group(w, SIGKILL);

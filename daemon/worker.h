@@ -47,7 +47,6 @@ struct worker {
     bool told_started;
     bool own_cgroup;
     bool unwatched; /* see reaper_ask */
-    bool killed;    /* SIGKILL was sent */
     uint64_t grace;
     uint64_t started, wall; /* monotonic; microseconds */
     uint64_t started_at;    /* wall clock */
