@@ -24,6 +24,12 @@ FEW_FDS = 96
 MANY_TIMES = 100
 
 
+# A shell that starts the tests in the background, or nohup, has these ignored, and what is ignored is inherited by all that is started here.
+for inherited in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+    if signal.getsignal(inherited) == signal.SIG_IGN:
+        signal.signal(inherited, signal.default_int_handler if inherited == signal.SIGINT else signal.SIG_DFL)
+
+
 class Daemon:
     def __init__(self, config="", nofile=None, before=None, args=()):
         """before() runs in the daemon's process ahead of it; args are the daemon's."""
