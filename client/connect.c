@@ -92,7 +92,8 @@ static int connect_any(struct forksrv *s, uint64_t deadline, const struct candid
                         n > 0 ? tried : "XDG_RUNTIME_DIR is not set, and this uid has no name");
 }
 
-static int open_session(struct forksrv *s, uint64_t deadline) {
+/* Up to the first byte: connected to somebody who may be trusted, and with the key at hand. */
+static int reach(struct forksrv *s, uint64_t deadline) {
     struct candidate candidates[CANDIDATES];
     const struct candidate *c = &candidates[0];
     unsigned n;
@@ -111,28 +112,58 @@ static int open_session(struct forksrv *s, uint64_t deadline) {
     r = check_listener(s, c);
     if (r < 0)
         return r;
-    r = key_load(s, c->system);
-    if (r < 0)
-        return r;
-    return greet(s, deadline);
+    return key_load(s, c->system);
 }
 
-int forksrv_open(struct forksrv *s) {
-    if (s->phase == PHASE_OPEN)
+static int may_open(struct forksrv *s) {
+    if (s->phase == PHASE_OPEN || s->phase == PHASE_GREETING)
         return session_fail(s, -EISCONN, "the session is open already");
     if (s->phase == PHASE_LOST)
         return session_fail(s, -EISCONN, "the session was lost (%s): make a new one", s->lost_text);
-    bool given = s->key_given;
-    int r = open_session(s, deadline_after(s->timeout));
-    if (r < 0) {
-        close_fd(s->fd);
-        s->fd = -1;
-        /* The program's own key stays for another attempt, one that was found is found again. */
-        if (!given)
-            key_erase(s);
+    return 0;
+}
+
+/* The program's own key stays for another attempt, one that was found is found again. */
+static int not_opened(struct forksrv *s, int r, bool key_given) {
+    close_fd(s->fd);
+    s->fd = -1;
+    if (!key_given)
+        key_erase(s);
+    return r;
+}
+
+int forksrv_open(struct forksrv *s) {
+    int r = may_open(s);
+    if (r < 0)
         return r;
-    }
+    bool given = s->key_given;
+    uint64_t deadline = deadline_after(s->timeout);
+    r = reach(s, deadline);
+    if (r == 0)
+        r = greet(s, deadline);
+    if (r < 0)
+        return not_opened(s, r, given);
     key_erase(s);
     s->phase = PHASE_OPEN;
+    if (!s->lazy)
+        pump_send(s);
+    return 0;
+}
+
+int forksrv_open_start(struct forksrv *s) {
+    int r = may_open(s);
+    if (r < 0)
+        return r;
+    bool given = s->key_given;
+    /* A time that is up: a full backlog is no reason to wait. */
+    r = reach(s, 0);
+    if (r == -ETIMEDOUT)
+        r = session_fail(s, -EAGAIN, "%s has too many connections waiting: try again", s->peer);
+    if (r == 0)
+        r = greet_start(s);
+    if (r < 0)
+        return not_opened(s, r, given);
+    s->greet_until = deadline_after(s->timeout);
+    s->phase = PHASE_GREETING;
     return 0;
 }

@@ -162,6 +162,8 @@ int forksrv_fd(const struct forksrv *s) {
 }
 
 int forksrv_events(const struct forksrv *s) {
+    if (s->phase == PHASE_GREETING)
+        return greet_events(s);
     if (s->phase != PHASE_OPEN)
         return 0;
     return wire_buf_len(&s->out) > 0 ? POLLIN | POLLOUT : POLLIN;
@@ -169,6 +171,8 @@ int forksrv_events(const struct forksrv *s) {
 
 int forksrv_process(struct forksrv *s) {
     int r = session_ready(s);
+    if (r == 0)
+        r = pump_greet(s);
     if (r < 0)
         return r;
     pump_send(s);
@@ -177,7 +181,7 @@ int forksrv_process(struct forksrv *s) {
         return r;
     /* What was read may have made something to send. */
     pump_send(s);
-    return s->phase == PHASE_OPEN ? 0 : -ENOTCONN;
+    return s->phase == PHASE_LOST ? -ENOTCONN : 0;
 }
 
 static bool has_event(const void *arg) {

@@ -105,6 +105,14 @@ int forksrv_set_lazy(struct forksrv *session, int lazy);
  *   -ETIMEDOUT, -ENOMEM, -EISCONN, ... as connect(2) has them */
 int forksrv_open(struct forksrv *session);
 
+/* forksrv_open_start: the same without waiting for the handshake, for programs with an event loop, or with several
+ * sessions to open at once. Requests can be made right after it: they are queued, and sent once the server has proved
+ * itself. forksrv_process() goes on with the handshake, as any blocking call does; FORKSRV_EVENT_OPENED tells that it
+ * went well. Otherwise the session is lost, for a reason out of the list above, and what was queued was never sent. The
+ * timeout counts from here on; forksrv_process() notices that it is over.
+ * -EAGAIN: so many connections wait for the server already that it takes no more. */
+int forksrv_open_start(struct forksrv *session);
+
 /* forksrv_open_private: starts a forksrvd of this program's own, with a socket and a key that the
  * library makes and that nobody else ever sees, and connects to it. A key that was set is forgotten. It ends
  * with the session, or with this program and its forks, whatever ends them. It is a child of init (or of the
@@ -345,7 +353,8 @@ enum forksrv_event_kind {
     FORKSRV_EVENT_WATCH_FAILED = 5,
     FORKSRV_EVENT_WATCH_ENDED = 6,
     FORKSRV_EVENT_WATCH_LOST = 7, /* this reader was too slow: `count` events are missing */
-    FORKSRV_EVENT_CLOSED = 8      /* the session is lost; comes once, as the last one */
+    FORKSRV_EVENT_CLOSED = 8,     /* the session is lost; comes once, as the last one */
+    FORKSRV_EVENT_OPENED = 9      /* after forksrv_open_start: both sides have proved themselves */
 };
 struct forksrv_event {
     enum forksrv_event_kind kind;

@@ -140,5 +140,6 @@ int forksrv_open_private(struct forksrv *s) {
         return r;
     }
     s->phase = PHASE_OPEN;
+    pump_send(s);
     return 0;
 }

@@ -111,14 +111,14 @@ int pump_queue(struct forksrv *s, size_t size, const int *fds, unsigned n_fds) {
         consumed(s, wire_buf_len(&s->out));
         return 0;
     }
+    uint64_t offset = s->sent + wire_buf_len(&s->out) - size;
     if (n_fds == 0) {
         if (wire_buf_len(&s->out) >= QUEUE_FLUSH)
             pump_send(s);
         return 0;
     }
     /* fds are only lent to us until we return: what goes out at once need not be duplicated. */
-    uint64_t offset = s->sent + wire_buf_len(&s->out) - size;
-    while (offset > s->sent) {
+    while (offset > s->sent && s->phase == PHASE_OPEN) {
         int kept[FDS_AT_ONCE];
         unsigned n_kept;
         size_t part = next_part(s, kept, &n_kept);
@@ -128,9 +128,9 @@ int pump_queue(struct forksrv *s, size_t size, const int *fds, unsigned n_fds) {
             break;
         drop_batches(s, n_kept);
     }
-    if (s->sent == offset && !s->deaf && send_part(s, size, fds, n_fds) == 1)
+    if (s->sent == offset && !s->deaf && s->phase == PHASE_OPEN && send_part(s, size, fds, n_fds) == 1)
         return 0;
-    if (s->deaf || s->phase != PHASE_OPEN)
+    if (s->deaf || s->phase == PHASE_LOST)
         return 0;
     int r = keep_fds(s, offset, fds, n_fds);
     if (r < 0)
@@ -182,9 +182,38 @@ int pump_receive(struct forksrv *s) {
     return r < 0 ? r : 0;
 }
 
+/* ---- the handshake of forksrv_open_start ---- */
+
+int pump_greet(struct forksrv *s) {
+    if (s->phase != PHASE_GREETING)
+        return 0;
+    int r = greet_step(s);
+    if (r == 0 && deadline_left(s->greet_until) > 0)
+        return 0;
+    key_erase(s);
+    if (r == 0) {
+        greet_done(s);
+        r = session_fail(s, -ETIMEDOUT, "%s did not answer in time", s->peer);
+    }
+    if (r < 0)
+        return session_refused(s, r);
+    s->phase = PHASE_OPEN;
+    event_queue(s, &s->opened, FORKSRV_EVENT_OPENED, NULL);
+    return 0;
+}
+
 /* ---- waiting ---- */
 
+/* Until something can be done, or `deadline`, or that of the handshake. */
+static int wait_greeting(struct forksrv *s, uint64_t deadline) {
+    bool first = deadline_left(s->greet_until) < deadline_left(deadline);
+    int r = deadline_poll(s->fd, greet_events(s), first ? s->greet_until : deadline);
+    return r == 0 && first ? 1 : r;
+}
+
 static int wait_ready(struct forksrv *s, uint64_t deadline) {
+    if (s->phase == PHASE_GREETING)
+        return wait_greeting(s, deadline);
     short events = POLLIN;
     if (wire_buf_len(&s->out) > 0 && !s->stuck)
         events |= POLLOUT;
@@ -195,10 +224,12 @@ static int wait_ready(struct forksrv *s, uint64_t deadline) {
 
 int pump_until(struct forksrv *s, bool (*done)(const void *), const void *arg, uint64_t deadline) {
     for (;;) {
+        if (pump_greet(s) < 0)
+            return done(arg) ? 0 : -ENOTCONN;
         pump_send(s);
         if (done(arg))
             return 0;
-        if (s->phase != PHASE_OPEN)
+        if (s->phase == PHASE_LOST)
             return -ENOTCONN;
         bool stuck = s->stuck;
         int r = wait_ready(s, deadline);
@@ -207,7 +238,7 @@ int pump_until(struct forksrv *s, bool (*done)(const void *), const void *arg, u
         if (r < 0)
             return session_lose(s, r, "poll: %s", error_text(r));
         /* One read: what is wanted may be in it, and another one would most often find nothing. */
-        if (r > 0)
+        if (r > 0 && s->phase == PHASE_OPEN)
             receive_once(s);
         if (done(arg))
             return 0;

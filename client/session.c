@@ -52,8 +52,37 @@ int session_lose(struct forksrv *s, int error, const char *format, ...) {
     return session_fail(s, -ENOTCONN, "%s", s->lost_text);
 }
 
+static void free_batches(struct forksrv *s) {
+    struct fd_batch *b;
+    while ((b = STAILQ_FIRST(&s->out_fds)) != NULL) {
+        STAILQ_REMOVE_HEAD(&s->out_fds, link);
+        for (unsigned i = 0; i < b->count; i++)
+            close_fd(b->fds[i]);
+        free(b);
+    }
+}
+
+int session_refused(struct forksrv *s, int error) {
+    char text[LIMIT_TEXT];
+    struct forksrv_worker *w;
+    size_t n = strnlen(s->error, sizeof text - 1);
+    memcpy(text, s->error, n);
+    text[n] = 0;
+    TAILQ_FOREACH(w, &s->workers, link) {
+        if (w->state != FORKSRV_STATE_SUBMITTED)
+            continue;
+        w->state = FORKSRV_STATE_FAILED;
+        w->failure = error;
+        w->serial = 0;
+        w->text = strdup(text);
+        event_queue(s, &w->ended, FORKSRV_EVENT_FAILED, w);
+    }
+    free_batches(s);
+    return session_lose(s, error, "%s", text);
+}
+
 int session_ready(struct forksrv *s) {
-    if (s->phase == PHASE_OPEN)
+    if (s->phase == PHASE_OPEN || s->phase == PHASE_GREETING)
         return 0;
     if (s->phase == PHASE_LOST)
         return session_fail(s, -ENOTCONN, "the session was lost: %s", s->lost_text);
@@ -76,16 +105,6 @@ int forksrv_new(struct forksrv **ret_session) {
     return 0;
 }
 
-static void free_batches(struct forksrv *s) {
-    struct fd_batch *b;
-    while ((b = STAILQ_FIRST(&s->out_fds)) != NULL) {
-        STAILQ_REMOVE_HEAD(&s->out_fds, link);
-        for (unsigned i = 0; i < b->count; i++)
-            close_fd(b->fds[i]);
-        free(b);
-    }
-}
-
 void forksrv_free(struct forksrv *s) {
     if (s == NULL)
         return;
@@ -96,6 +115,7 @@ void forksrv_free(struct forksrv *s) {
     while ((w = TAILQ_FIRST(&s->workers)) != NULL)
         forksrv_worker_free(w);
     event_done(s);
+    greet_done(s);
     close_fd(s->fd);
     close_fd(s->lifeline);
     key_erase(s);

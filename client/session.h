@@ -28,7 +28,14 @@ enum {
     WATCH_MAX = 4096,         /* events of other sessions' workers kept for a program that does not take them */
 };
 
-enum session_phase { PHASE_NEW, PHASE_OPEN, PHASE_LOST };
+struct handshake;
+
+enum session_phase {
+    PHASE_NEW,
+    PHASE_GREETING, /* forksrv_open_start: connected, both sides still have to prove themselves */
+    PHASE_OPEN,
+    PHASE_LOST,
+};
 
 /* An event that waits to be taken. The two of a worker are part of its handle, so that they need no memory of their own. */
 struct event {
@@ -108,6 +115,9 @@ struct forksrv {
 
     char *peer; /* what it is connected to, owned */
 
+    struct handshake *greeting; /* owned; NULL before and after it */
+    uint64_t greet_until;       /* deadline of PHASE_GREETING */
+
     struct wire_buf in;
     struct fd_queue in_fds;
     struct wire_buf out;
@@ -122,7 +132,7 @@ struct forksrv {
 
     struct worker_list workers;
     struct event_list events;
-    struct event closed;
+    struct event opened, closed;
     struct watch_event *taken; /* given out last; owned */
     size_t watch_queued;
     uint64_t watch_lost;
@@ -137,6 +147,8 @@ struct forksrv {
 int session_fail(struct forksrv *s, int r, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* The session is over: every worker that still had to end is LOST, and CLOSED is queued. Returns -ENOTCONN. */
 int session_lose(struct forksrv *s, int error, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* PHASE_GREETING failed: nothing was sent, so no worker was started. Returns -ENOTCONN. */
+int session_refused(struct forksrv *s, int error);
 /* 0, or -ENOTCONN and the text why. */
 int session_ready(struct forksrv *s);
 /* The text of an errno, given as a negative number. */
@@ -172,13 +184,23 @@ int find_candidates(struct forksrv *s, struct candidate ret[CANDIDATES], unsigne
 int connect_path(const char *path, uint64_t deadline, int *ret_fd);
 
 /* greet.c */
-/* The handshake on s->fd, as the client. */
+/* The handshake on s->fd, as the client. Its last word is queued as the first bytes of s->out; whatever is queued after it is
+ * sent once the server has proved itself. */
+int greet_start(struct forksrv *s);
+/* What can be done of it without waiting. 1: both have proved themselves; 0: wait for greet_events(); or an error. After 1 or an
+ * error there is no handshake any more. */
+int greet_step(struct forksrv *s);
+short greet_events(const struct forksrv *s);
+void greet_done(struct forksrv *s);
+/* All of it. */
 int greet(struct forksrv *s, uint64_t deadline);
 
 /* encode.c */
 int encode_spawn(struct forksrv *s, const struct forksrv_spec *spec, uint32_t serial);
 
 /* pump.c */
+/* PHASE_GREETING: as far as it goes without waiting. 0, or -ENOTCONN. */
+int pump_greet(struct forksrv *s);
 void pump_send(struct forksrv *s);
 int pump_receive(struct forksrv *s);
 /* Until done(arg), whatever comes in meanwhile. 0, -ETIMEDOUT or -ENOTCONN. */

@@ -16,7 +16,7 @@ static int complain(const struct forksrv *session, int r) {
 /* 1 when a worker ended as it should, 0 for other events. Its handle is freed. */
 static int take_event(const struct load_place *place, struct forksrv *session, const struct forksrv_event *e) {
     struct forksrv_end end;
-    if (e->kind == FORKSRV_EVENT_STARTED)
+    if (e->kind == FORKSRV_EVENT_STARTED || e->kind == FORKSRV_EVENT_OPENED)
         return 0;
     if (e->kind != FORKSRV_EVENT_ENDED) {
         say("%s", e->text);
@@ -83,7 +83,7 @@ static int connect_and_submit(const struct load_place *place, struct forksrv **r
     if (r < 0)
         return r;
     forksrv_set_lazy(session, 1);
-    r = forksrv_open(session);
+    r = forksrv_open_start(session);
     if (r == 0)
         r = forksrv_submit(session, place->end, &worker);
     if (r == 0)

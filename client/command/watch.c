@@ -70,6 +70,7 @@ static const char *event_name(enum forksrv_event_kind kind) {
     case FORKSRV_EVENT_FAILED:
     case FORKSRV_EVENT_ENDED:
     case FORKSRV_EVENT_CLOSED:
+    case FORKSRV_EVENT_OPENED:
     default:
         return NULL;
     }

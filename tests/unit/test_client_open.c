@@ -12,8 +12,8 @@
 
 #include "client/forksrv.h"
 #include "common/cleanup.h"
-#include "protocol/frame.h"
 #include "tests/unit/fake.h"
+#include "tests/unit/servers.h"
 #include "tests/unit/unit.h"
 
 static struct forksrv *s;
@@ -57,21 +57,6 @@ static void write_key(const char *name, size_t size, mode_t mode) {
 static void assert_error(int r, int expected, const char *text) {
     ck_assert_msg(r == expected, "%d (%s) instead of %d: %s", r, strerror(-r), expected, forksrv_error(s));
     ck_assert_msg(strstr(forksrv_error(s), text) != NULL, "the error does not say '%s': %s", text, forksrv_error(s));
-}
-
-/* Until the client goes. */
-static void answer_hello(struct fake *f) {
-    struct message m;
-    while (fake_read(f, &m)) {
-        fake_check(m.type == MSG_HELLO);
-        struct wire_buf out;
-        struct message_writer w;
-        wire_buf_init(&out, 0);
-        message_begin(&w, &out, MSG_HELLO_REPLY, 0, m.serial);
-        message_put_u32(&w, ATTR_VERSION, PROTOCOL_VERSION);
-        fake_check(message_end(&w) == 0);
-        fake_write(f, &out, NULL, 0);
-    }
 }
 
 static void open_and_ping(void) {
@@ -149,11 +134,6 @@ START_TEST(takes_the_key_that_systemd_passes) {
     close_session();
 }
 END_TEST
-
-static void wait_for_the_end(struct fake *f) {
-    struct message m;
-    fake_check(!fake_read(f, &m));
-}
 
 START_TEST(refuses_a_bad_key_file) {
     static const struct {
@@ -268,64 +248,6 @@ START_TEST(refuses_bad_settings) {
 }
 END_TEST
 
-/* ---- servers that are none ---- */
-
-static void say(struct fake *f, const void *p, size_t n) {
-    struct wire_buf out;
-    wire_buf_init(&out, 0);
-    frame_put(&out, p, n);
-    fake_write(f, &out, NULL, 0);
-}
-
-static void raw_end(struct fake *f) {
-    char buffer[1024];
-    while (read(f->session, buffer, sizeof buffer) > 0)
-        ;
-}
-
-static void says_failure(struct fake *f) {
-    say(f, "#FAILURE#", 9);
-    raw_end(f);
-}
-
-static void says_http(struct fake *f) {
-    struct wire_buf out;
-    wire_buf_init(&out, 0);
-    wire_put_bytes(&out, "HTTP/1.0 400 Bad Request\r\n", 26);
-    fake_write(f, &out, NULL, 0);
-    raw_end(f);
-}
-
-static void says_md5(struct fake *f) {
-    say(f, "#CHALLENGE#{md5}0123456789012345678901234567890123456789", 56);
-    raw_end(f);
-}
-
-static void says_nothing(struct fake *f) {
-    raw_end(f);
-}
-
-static void goes(struct fake *f) {
-    (void)f;
-}
-
-/* Welcomes everybody, as a server without the key would. */
-static void welcomes_blindly(struct fake *f) {
-    say(f, "#CHALLENGE#{sha256}0123456789012345678901234567890123456789", 59);
-    say(f, "#WELCOME#", 9);
-    say(f, "{sha256}01234567890123456789012345678901", 40);
-    raw_end(f);
-}
-
-static void says_too_much(struct fake *f) {
-    struct wire_buf out;
-    wire_buf_init(&out, 0);
-    uint8_t big[400] = {0};
-    frame_put(&out, big, sizeof big);
-    fake_write(f, &out, NULL, 0);
-    raw_end(f);
-}
-
 START_TEST(false_servers) {
     static const struct {
         fake_script *script;
@@ -383,6 +305,7 @@ START_TEST(a_full_backlog) {
     forksrv_set_address(s, below("key"));
     forksrv_set_timeout(s, _i == 0 ? 20000 : 0);
     assert_error(forksrv_open(s), -ETIMEDOUT, "cannot connect to");
+    assert_error(forksrv_open_start(s), -EAGAIN, "too many connections");
     /* As soon as somebody is accepted there is room. */
     pid_t pid = fork();
     if (pid == 0) {
