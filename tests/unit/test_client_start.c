@@ -81,7 +81,8 @@ START_TEST(starts_to_open) {
     ck_assert_int_eq(forksrv_events(s), POLLIN);
     struct forksrv_worker *w = submit_with_fd(STDERR_FILENO);
     struct forksrv_end end;
-    ck_assert_int_eq(forksrv_worker_wait(w, _i == 0 ? FORKSRV_FOREVER : 0, &end), _i == 0 ? 0 : -ETIMEDOUT);
+    if (_i == 0)
+        ck_assert_int_eq(forksrv_worker_wait(w, FORKSRV_FOREVER, &end), 0);
     ck_assert_int_eq(next_event().kind, FORKSRV_EVENT_OPENED);
     if (_i == 1)
         ck_assert_int_eq(next_event().kind, FORKSRV_EVENT_ENDED);
