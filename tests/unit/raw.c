@@ -5,8 +5,9 @@
 #include "tests/unit/unit.h"
 
 void raw_put(struct raw *raw, const void *p, size_t n) {
-    raw->data = realloc(raw->data, raw->size + n + (raw->size + n == 0));
-    ck_assert_ptr_nonnull(raw->data);
+    uint8_t *data = realloc(raw->data, raw->size + n + (raw->size + n == 0));
+    ck_assert_ptr_nonnull(data);
+    raw->data = data;
     if (n > 0)
         memcpy(raw->data + raw->size, p, n);
     raw->size += n;
