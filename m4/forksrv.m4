@@ -29,6 +29,31 @@ AC_DEFUN([FORKSRV_UNIT_KEYS], [
     AC_SUBST([UNIT_SED_SINCE])
 ])
 
+# FORKSRV_PYTHON
+# Where the Python package goes: the folder of python3 for packages, below our own prefix. The system's python3 is preferred to one that
+# happens to be first in PATH; $PYTHON names another one.
+AC_DEFUN([FORKSRV_PYTHON], [
+    AC_ARG_WITH([python], [AS_HELP_STRING([--without-python], [do not install the Python package])], [], [with_python=check])
+    AC_ARG_WITH([python-dir], [AS_HELP_STRING([--with-python-dir=DIR], [where the Python package goes])], [], [with_python_dir=])
+    have_python=no
+    AS_IF([test "$with_python" != no], [
+        AS_IF([test -z "$PYTHON" && /usr/bin/python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null], [PYTHON=/usr/bin/python3])
+        AM_PATH_PYTHON([3.11], [have_python=yes], [have_python=no])
+        AS_IF([test "$with_python$have_python" = yesno], [AC_MSG_ERROR([--with-python: there is no Python 3.11 or later])])])
+    AS_IF([test $have_python = no], [pythondir=],
+        [test -n "$with_python_dir"], [pythondir=$with_python_dir],
+        [forksrv_prefix=$prefix
+         AS_IF([test "x$forksrv_prefix" = xNONE], [forksrv_prefix=$ac_default_prefix])
+         # Debian's python3 has folders of its own, and another one for what Debian itself installs.
+         pythondir=`$PYTHON -c '
+import sys, sysconfig
+name = "dist-packages" if "deb_system" in sysconfig.get_scheme_names() else "site-packages"
+version = "3" if name == "dist-packages" and sys.argv@<:@1@:>@ == "/usr" else "%d.%d" % sys.version_info@<:@:2@:>@
+print("$" + "{prefix}/lib/python%s/%s" % (version, name))' "$forksrv_prefix"`])
+    AC_SUBST([pythondir])
+    AM_CONDITIONAL([HAVE_PYTHON], [test $have_python = yes])
+])
+
 # FORKSRV_TRY(VARIABLE, FLAG): takes the flag if the compiler and linker do.
 AC_DEFUN([FORKSRV_TRY], [
     AC_MSG_CHECKING([whether $CC takes $2])
