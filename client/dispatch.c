@@ -15,7 +15,8 @@ SAME(FORKSRV_STAGE_NONE, STAGE_NONE);
 SAME(FORKSRV_STAGE_REQUEST, STAGE_REQUEST);
 SAME(FORKSRV_STAGE_CLONE, STAGE_CLONE);
 SAME(FORKSRV_STAGE_EXEC, STAGE_EXEC);
-_Static_assert(STAGE_EXEC + 1 == STAGE_COUNT, "every stage of the wire stands in forksrv.h");
+SAME(FORKSRV_STAGE_ZYGOTE, STAGE_ZYGOTE);
+_Static_assert(STAGE_ZYGOTE + 1 == STAGE_COUNT, "every stage of the wire stands in forksrv.h");
 SAME(FORKSRV_REASON_EXITED, REASON_EXITED);
 SAME(FORKSRV_REASON_STOPPED, REASON_STOPPED);
 _Static_assert(REASON_STOPPED + 1 == REASON_COUNT, "every reason of the wire stands in forksrv.h");
@@ -70,7 +71,7 @@ static void worker_ended(struct forksrv *s, struct forksrv_worker *w, const stru
     if (message_has(m, ATTR_WORKER))
         w->id = message_u64(m, ATTR_WORKER, 0);
     record_end(m, &w->end);
-    w->state = FORKSRV_STATE_ENDED;
+    w->state = w->end.code < 0 && w->end.signo == 0 ? FORKSRV_STATE_LOST : FORKSRV_STATE_ENDED;
     event_queue(s, &w->ended, FORKSRV_EVENT_ENDED, w);
 }
 

@@ -10,6 +10,7 @@ SAME(FORKSRV_DETACHED, SPAWN_DETACHED);
 SAME(FORKSRV_PROCESS_GROUP, SPAWN_PROCESS_GROUP);
 SAME(FORKSRV_NO_NEW_PRIVS, SPAWN_NO_NEW_PRIVS);
 SAME(FORKSRV_OWN_CGROUP, SPAWN_OWN_CGROUP);
+SAME(FORKSRV_DERIVED, SPAWN_DERIVED);
 
 /* How each number travels. What an old server must not silently leave out is marked as required. */
 static const struct {
@@ -95,6 +96,9 @@ int encode_spawn(struct forksrv *s, const struct forksrv_spec *spec, uint32_t se
         message_put_str(&w, ATTR_CWD, spec->cwd);
     if (spec->name != NULL)
         message_put_str(&w, ATTR_NAME, spec->name);
+    /* A server without zygotes must not execute it instead. */
+    if (spec->zygote != NULL)
+        message_put_str(&w, ATTR_ZYGOTE | ATTR_REQUIRED, spec->zygote);
     message_put_u32(&w, ATTR_SPAWN_FLAGS, spawn_flags(spec));
     put_rlimits(&w, spec);
     put_numbers(&w, spec);

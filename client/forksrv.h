@@ -181,6 +181,11 @@ int forksrv_spec_set_memory_max(struct forksrv_spec *spec, uint64_t bytes);
 int forksrv_spec_set_tasks_max(struct forksrv_spec *spec, uint64_t tasks);
 int forksrv_spec_set_cpu_weight(struct forksrv_spec *spec, uint64_t weight);
 
+/* zygote: the worker is not executed but forked by that zygote of the instance, which has everything loaded already. argv is then
+ * what the zygote's runtime makes of it: for Python "script.py" or "-m" or "-c" and what follows. The program is not used. NULL:
+ * none. -EINVAL: no name of a zygote. See forksrv.zygote(5). */
+int forksrv_spec_set_zygote(struct forksrv_spec *spec, const char *name);
+
 enum forksrv_spec_flag {
     /* The worker outlives this session. Its end is kept by the server for a while. */
     FORKSRV_DETACHED = 1 << 0,
@@ -189,7 +194,10 @@ enum forksrv_spec_flag {
     /* PR_SET_NO_NEW_PRIVS: set-user-ID programs and file capabilities have no effect. */
     FORKSRV_NO_NEW_PRIVS = 1 << 2,
     /* A cgroup of its own even without limits: its descendants, too, end when it is ended. */
-    FORKSRV_OWN_CGROUP = 1 << 3
+    FORKSRV_OWN_CGROUP = 1 << 3,
+    /* With a zygote: the worker becomes a zygote itself, for this program alone. Only runtimes that can do that do it:
+     * forksrv-zygote(7). */
+    FORKSRV_DERIVED = 1 << 4
 };
 int forksrv_spec_set_flags(struct forksrv_spec *spec, unsigned flags);
 
@@ -233,7 +241,8 @@ enum forksrv_stage {
     FORKSRV_STAGE_NICE = 10,
     FORKSRV_STAGE_OOM_SCORE = 11,
     FORKSRV_STAGE_PRIVILEGES = 12, /* no_new_privs */
-    FORKSRV_STAGE_EXEC = 13
+    FORKSRV_STAGE_EXEC = 13,
+    FORKSRV_STAGE_ZYGOTE = 14 /* there is no such zygote, it cannot be warmed, or it ended before it forked */
 };
 /* The stage at which the last forksrv_spawn of this session failed, and a stage's name ("exec"). */
 enum forksrv_stage forksrv_last_stage(const struct forksrv *session);
@@ -246,7 +255,7 @@ enum forksrv_state {
     FORKSRV_STATE_RUNNING = 1,   /* reported as started */
     FORKSRV_STATE_FAILED = 2,    /* never ran: see forksrv_worker_failure */
     FORKSRV_STATE_ENDED = 3,     /* ended: see forksrv_worker_end */
-    FORKSRV_STATE_LOST = 4       /* the session was lost first: its end is unknown here */
+    FORKSRV_STATE_LOST = 4       /* its end is unknown: the session was lost first, or a zygote has not told it */
 };
 
 enum forksrv_reason {
@@ -260,7 +269,7 @@ const char *forksrv_reason_name(enum forksrv_reason reason); /* "exited", "time-
 
 /* How a worker ended. Times in microseconds, sizes in KiB. */
 struct forksrv_end {
-    int code;                   /* exit code 0 to 255, or -1 if a signal ended it */
+    int code;                   /* exit code 0 to 255, or -1 if a signal ended it; with signo 0: nobody knows */
     int signo;                  /* the signal that ended it, or 0 */
     int core_dumped;            /* 1 if it dumped core */
     enum forksrv_reason reason; /* why */
@@ -323,6 +332,7 @@ struct forksrv_info {
     uint64_t session;       /* number of the session that started it; 0: it is gone */
     uint64_t started_at;    /* wall clock, since 1970 */
     struct forksrv_end end; /* of an ENDED one; of a running one only `wall` */
+    const char *zygote;     /* "" if it was executed */
 };
 int forksrv_list_workers(struct forksrv *session, uint64_t timeout, struct forksrv_list **ret_list);
 size_t forksrv_list_count(const struct forksrv_list *list);
@@ -336,6 +346,40 @@ size_t forksrv_status_count(const struct forksrv_status *status);
 int forksrv_status_get(const struct forksrv_status *status, size_t index, const char **ret_name, uint64_t *ret_value,
                        const char **ret_text);
 void forksrv_status_free(struct forksrv_status *status);
+
+/* Zygotes of the instance, declared ones and those that still run. Strings live as long as the list. Times in microseconds. */
+struct forksrv_zygote_info {
+    const char *name;
+    const char *state;    /* "stopped", "starting", "warm", "failed"; new ones may come */
+    const char *runtime;  /* "python", "dso", "exec" */
+    const char *program;  /* what is executed */
+    const char *software; /* what it says that it is: "Python 3.11.2"; "" while it is not warm */
+    const char *trouble;  /* the last failure or warning, maybe of several lines; "" */
+    pid_t pid;            /* 0: no process */
+    uint64_t preload;     /* how long its last start took */
+    uint64_t warm;        /* since when it is warm; 0: it is not */
+    uint64_t spares;      /* workers that wait forked */
+    uint64_t spares_wanted;
+    uint64_t workers; /* live ones */
+    uint64_t waiting; /* requests */
+    uint64_t workers_max;
+    uint64_t forks;  /* since the instance started */
+    uint64_t starts; /* the same */
+    uint64_t reserved[8];
+};
+struct forksrv_zygotes;
+/* name: that one only, -ENOENT if there is none. NULL: all. */
+int forksrv_list_zygotes(struct forksrv *session, const char *name, uint64_t timeout, struct forksrv_zygotes **ret_zygotes);
+size_t forksrv_zygotes_count(const struct forksrv_zygotes *zygotes);
+const struct forksrv_zygote_info *forksrv_zygotes_get(const struct forksrv_zygotes *zygotes, size_t index);
+void forksrv_zygotes_free(struct forksrv_zygotes *zygotes);
+
+/* warm: starts it if it is not warm, and waits until it is. stop: has it end; workers that it forked go on. reload: reads its
+ * declaration again, warms a new process and only then lets the old one go. -ENOENT: there is none. Another errno: it could
+ * not be warmed, and the text says why: a traceback, for Python. */
+int forksrv_warm_zygote(struct forksrv *session, const char *name, uint64_t timeout);
+int forksrv_stop_zygote(struct forksrv *session, const char *name, uint64_t timeout);
+int forksrv_reload_zygote(struct forksrv *session, const char *name, uint64_t timeout);
 
 /* forksrv_watch: from now on events of ALL workers of the instance come in (on = 1), or no more (0). */
 int forksrv_watch(struct forksrv *session, int on, uint64_t timeout);

@@ -67,9 +67,7 @@ static int ask(struct forksrv *s, enum message_type type, struct call *call, uin
     int r = request_begin(s, SLOT_CALL, type, &w, &serial);
     if (r < 0)
         return r;
-    slot_get(s, serial)->call = call;
-    r = request_send(s, &w, serial);
-    return r < 0 ? r : request_wait(s, call, serial, deadline_after(timeout));
+    return request_finish(s, &w, serial, call, timeout);
 }
 
 int forksrv_list_workers(struct forksrv *s, uint64_t timeout, struct forksrv_list **ret_list) {

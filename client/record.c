@@ -40,21 +40,24 @@ static const char *or_empty(const char *s) {
 }
 
 int record_info(const struct message *m, struct forksrv_info *ret_info, char **ret_strings) {
-    const char *name = or_empty(message_str(m, ATTR_NAME)), *program = or_empty(message_str(m, ATTR_PROGRAM));
-    size_t name_size = strlen(name) + 1, program_size = strlen(program) + 1;
-    char *strings = malloc(name_size + program_size);
+    const char *name = or_empty(message_str(m, ATTR_NAME)), *program = or_empty(message_str(m, ATTR_PROGRAM)),
+               *zygote = or_empty(message_str(m, ATTR_ZYGOTE));
+    size_t name_size = strlen(name) + 1, program_size = strlen(program) + 1, zygote_size = strlen(zygote) + 1;
+    char *strings = malloc(name_size + program_size + zygote_size);
     if (strings == NULL)
         return -ENOMEM;
     memcpy(strings, name, name_size);
     memcpy(strings + name_size, program, program_size);
+    memcpy(strings + name_size + program_size, zygote, zygote_size);
     struct forksrv_info info = {
         .id = message_u64(m, ATTR_WORKER, 0),
         .pid = (pid_t)message_u32(m, ATTR_PID, 0),
         .state = message_has(m, ATTR_END) ? FORKSRV_STATE_ENDED : FORKSRV_STATE_RUNNING,
         .flags = message_u32(m, ATTR_SPAWN_FLAGS, 0) &
-                 (FORKSRV_DETACHED | FORKSRV_PROCESS_GROUP | FORKSRV_NO_NEW_PRIVS | FORKSRV_OWN_CGROUP),
+                 (FORKSRV_DETACHED | FORKSRV_PROCESS_GROUP | FORKSRV_NO_NEW_PRIVS | FORKSRV_OWN_CGROUP | FORKSRV_DERIVED),
         .name = strings,
         .program = strings + name_size,
+        .zygote = strings + name_size + program_size,
         .session = message_u64(m, ATTR_SESSION, 0),
         .started_at = message_u64(m, ATTR_STARTED_AT, 0),
     };

@@ -41,12 +41,16 @@ int request_wait(struct forksrv *s, struct call *call, uint32_t serial, uint64_t
     return call->done ? call->result : r;
 }
 
+int request_finish(struct forksrv *s, struct message_writer *w, uint32_t serial, struct call *call, uint64_t timeout) {
+    /* From here on an answer may come: it must find its call. */
+    slot_get(s, serial)->call = call;
+    int r = request_send(s, w, serial);
+    return r < 0 ? r : request_wait(s, call, serial, deadline_after(timeout));
+}
+
 static int finish(struct forksrv *s, struct message_writer *w, uint32_t serial, enum message_type answer, uint64_t timeout) {
     struct call call = {.answer = answer};
-    /* From here on an answer may come: it must find its call. */
-    slot_get(s, serial)->call = &call;
-    int r = request_send(s, w, serial);
-    return r < 0 ? r : request_wait(s, &call, serial, deadline_after(timeout));
+    return request_finish(s, w, serial, &call, timeout);
 }
 
 int forksrv_ping(struct forksrv *s, uint64_t timeout) {

@@ -20,12 +20,12 @@
 /* What is inside of a session and of a worker's handle, shared by the files of the library and by nobody else. */
 
 enum {
-    ERROR_TEXT = 2048,        /* a search for the key lists every place */
-    QUEUE_MAX = LIMIT_FRAME,  /* bytes queued before a submit says -EAGAIN */
-    QUEUE_FLUSH = 64 * 1024,  /* bytes queued before a submit sends by itself */
-    RECEIVE = 64 * 1024,      /* room for one read */
-    BUFFER_KEEP = 256 * 1024, /* what an empty buffer keeps of its memory */
-    WATCH_MAX = 4096,         /* events of other sessions' workers kept for a program that does not take them */
+    ERROR_TEXT = LIMIT_TEXT + 1024, /* what the server says, and more; a search for the key lists every place */
+    QUEUE_MAX = LIMIT_FRAME,        /* bytes queued before a submit says -EAGAIN */
+    QUEUE_FLUSH = 64 * 1024,        /* bytes queued before a submit sends by itself */
+    RECEIVE = 64 * 1024,            /* room for one read */
+    BUFFER_KEEP = 256 * 1024,       /* what an empty buffer keeps of its memory */
+    WATCH_MAX = 4096,               /* events of other sessions' workers kept for a program that does not take them */
 };
 
 struct handshake;
@@ -224,7 +224,9 @@ int record_info(const struct message *m, struct forksrv_info *ret_info, char **r
 int request_begin(struct forksrv *s, enum slot_kind kind, enum message_type type, struct message_writer *ret_writer,
                   uint32_t *ret_serial);
 int request_send(struct forksrv *s, struct message_writer *w, uint32_t serial);
-/* Waits for the answer of a request of kind SLOT_CALL that was sent. */
+/* Sends a request of kind SLOT_CALL and waits for its answer. */
+int request_finish(struct forksrv *s, struct message_writer *w, uint32_t serial, struct call *call, uint64_t timeout);
+/* Waits for the answer of one that was sent. */
 int request_wait(struct forksrv *s, struct call *call, uint32_t serial, uint64_t deadline);
 
 /* worker.c */

@@ -24,6 +24,7 @@ void forksrv_spec_free(struct forksrv_spec *spec) {
     free(spec->program);
     free(spec->cwd);
     free(spec->name);
+    free(spec->zygote);
     free(spec->argv.data);
     free(spec->environ_.data);
     free(spec);
@@ -173,6 +174,11 @@ int forksrv_spec_set_name(struct forksrv_spec *spec, const char *name) {
     return set_string(&spec->name, name, LIMIT_NAME + 1);
 }
 
+int forksrv_spec_set_zygote(struct forksrv_spec *spec, const char *name) {
+    /* What is a name of one the server knows. */
+    return set_string(&spec->zygote, name, LIMIT_ZYGOTE + 1);
+}
+
 /* ---- fds ---- */
 
 int forksrv_spec_map_fd(struct forksrv_spec *spec, int fd, int target) {
@@ -263,7 +269,8 @@ int forksrv_spec_set_cpu_weight(struct forksrv_spec *spec, uint64_t weight) {
 }
 
 int forksrv_spec_set_flags(struct forksrv_spec *spec, unsigned flags) {
-    if (flags & ~(unsigned)(FORKSRV_DETACHED | FORKSRV_PROCESS_GROUP | FORKSRV_NO_NEW_PRIVS | FORKSRV_OWN_CGROUP))
+    if (flags &
+        ~(unsigned)(FORKSRV_DETACHED | FORKSRV_PROCESS_GROUP | FORKSRV_NO_NEW_PRIVS | FORKSRV_OWN_CGROUP | FORKSRV_DERIVED))
         return -EINVAL;
     spec->flags = flags;
     return 0;

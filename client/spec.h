@@ -31,6 +31,7 @@ struct forksrv_spec {
     char *program; /* owned, or NULL */
     char *cwd;
     char *name;
+    char *zygote;
     struct strings argv;
     struct strings environ_;
     unsigned flags;

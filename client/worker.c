@@ -89,6 +89,15 @@ static int lost(struct forksrv *s) {
     return session_fail(s, -ENOTCONN, "the session was lost: %s", s->lost_text);
 }
 
+/* Neither has an end: the one because of the session, the other because of its zygote. */
+static int unknown(struct forksrv_worker *w) {
+    struct forksrv *s = w->session;
+    if (s->phase == PHASE_LOST)
+        return lost(s);
+    return session_fail(s, -ENODATA, "worker %llu has ended, and nobody knows how: its zygote has not told it",
+                        (unsigned long long)w->id);
+}
+
 /* What became of a worker whose first answer was waited for: 0 and the handle, or its failure without one. */
 static int first_answer(struct forksrv *s, struct forksrv_worker *w, int r, struct forksrv_worker **ret_worker) {
     if (r == -ETIMEDOUT) {
@@ -98,7 +107,7 @@ static int first_answer(struct forksrv *s, struct forksrv_worker *w, int r, stru
     if (w->state == FORKSRV_STATE_FAILED) {
         s->last_stage = w->stage;
         r = session_fail(s, w->failure, "%s", w->text != NULL ? w->text : error_text(w->failure));
-    } else if (r < 0 || w->state == FORKSRV_STATE_LOST) {
+    } else if (r < 0 || s->phase == PHASE_LOST) {
         r = lost(s);
     }
     if (r < 0) {
@@ -182,10 +191,10 @@ int forksrv_worker_wait(struct forksrv_worker *w, uint64_t timeout, struct forks
             *ret_end = w->end;
         return 0;
     }
-    if (w->state != FORKSRV_STATE_FAILED)
-        return lost(s);
     event_drop(s, &w->started);
     event_drop(s, &w->ended);
+    if (w->state != FORKSRV_STATE_FAILED)
+        return unknown(w);
     return session_fail(s, w->failure, "%s", w->text != NULL ? w->text : error_text(w->failure));
 }
 

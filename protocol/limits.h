@@ -42,11 +42,18 @@ enum {
     /* A worker's name. */
     LIMIT_NAME = 64,
 
-    /* A text for people in FAILED and ERROR. */
-    LIMIT_TEXT = 512,
+    /* A text for people in FAILED and ERROR: a traceback of some depth. */
+    LIMIT_TEXT = 4096,
 
     /* A program's path as LISTED and EVENT show it: cut, so that a full list stays small. */
     LIMIT_SHOWN_PROGRAM = 256,
+
+    /* A zygote's name: that of its file, without ".conf". */
+    LIMIT_ZYGOTE = 64,
+
+    /* A message to a zygote in one datagram. The kernel gives a socket some 200 KiB for all that waits in it, so what
+     * is longer goes into a memfd. */
+    LIMIT_DATAGRAM = 32 * 1024,
 
     /* Resource limits: RLIM_NLIMITS is 16. */
     LIMIT_RLIMITS = 16,

@@ -39,11 +39,25 @@ enum index {
     I_EVENT,
     I_ERROR,
     I_DONE,
+    I_ZYGOTE,
+    I_ZYGOTES,
+    I_READY,
+    I_UNREADY,
+    I_FORKED,
+    I_UNFORKED,
+    I_ENDED,
+    I_REAPED,
+    I_BORN,
+    I_SPARES,
+    I_FORK,
     I_COUNT,
     I_RECORD, /* inside a RECORD */
 };
 #define IN(m) (1u << I_##m)
 #define ONE_WORKER (IN(RECORD) | IN(EVENT))
+/* What a worker shall be: from a client, and on its way to a zygote. */
+#define SPEC (IN(SPAWN) | IN(FORK))
+#define AN_END (IN(EXITED) | ONE_WORKER)
 
 enum { UNAUTHENTICATED = 1 << STATE_UNAUTHENTICATED, READY = 1 << STATE_READY, CLOSING = 1 << STATE_CLOSING };
 
@@ -70,7 +84,19 @@ static const struct {
     [I_EVENT] = {MSG_EVENT, FROM_SERVER, READY | CLOSING, 0},
     [I_ERROR] = {MSG_ERROR, FROM_SERVER, READY | CLOSING, 0},
     [I_DONE] = {MSG_DONE, FROM_SERVER, READY | CLOSING, 0},
+    [I_ZYGOTE] = {MSG_ZYGOTE, FROM_CLIENT, READY, 0},
+    [I_ZYGOTES] = {MSG_ZYGOTES, FROM_SERVER, READY | CLOSING, MESSAGE_MORE},
+    [I_READY] = {MSG_READY, FROM_ZYGOTE, READY, 0},
+    [I_UNREADY] = {MSG_UNREADY, FROM_ZYGOTE, READY, 0},
+    [I_FORKED] = {MSG_FORKED, FROM_ZYGOTE, READY, MESSAGE_FDS},
+    [I_UNFORKED] = {MSG_UNFORKED, FROM_ZYGOTE, READY, 0},
+    [I_ENDED] = {MSG_ENDED, FROM_ZYGOTE, READY, 0},
+    [I_REAPED] = {MSG_REAPED, FROM_ZYGOTE, READY, 0},
+    [I_BORN] = {MSG_BORN, FROM_ZYGOTE, READY, MESSAGE_FDS},
+    [I_SPARES] = {MSG_SPARES, FROM_ZYGOTE, READY, 0},
+    [I_FORK] = {MSG_FORK, TO_ZYGOTE, READY, MESSAGE_FDS},
 };
+_Static_assert(I_RECORD < 32, "a set of messages is 32 bits");
 
 static const struct {
     enum kind kind;
@@ -78,50 +104,57 @@ static const struct {
     uint32_t most; /* STRS: most strings; ARRAY: most elements */
     unsigned where;
 } attributes[ATTR_MAX] = {
-    [ATTR_VERSION] = {U32, 0, 0, IN(HELLO) | IN(HELLO_REPLY)},
-    [ATTR_SOFTWARE] = {STR, 128, 0, IN(HELLO) | IN(HELLO_REPLY)},
+    [ATTR_VERSION] = {U32, 0, 0, IN(HELLO) | IN(HELLO_REPLY) | IN(READY)},
+    [ATTR_SOFTWARE] = {STR, 128, 0, IN(HELLO) | IN(HELLO_REPLY) | IN(READY)},
     [ATTR_FEATURES] = {U64, 0, 0, IN(HELLO) | IN(HELLO_REPLY)},
     [ATTR_WORKER] = {U64, 0, 0, IN(SIGNAL) | IN(WAIT) | IN(STARTED) | IN(FAILED) | IN(EXITED) | ONE_WORKER},
-    [ATTR_PID] = {U32, 0, 0, IN(STARTED) | ONE_WORKER},
-    [ATTR_NAME] = {STR, LIMIT_NAME + 1, 0, IN(SPAWN) | IN(WAIT) | ONE_WORKER},
-    [ATTR_ERRNO] = {U32, 0, 0, IN(FAILED) | IN(ERROR) | IN(EVENT)},
-    [ATTR_STAGE] = {U32, 0, 0, IN(FAILED) | IN(EVENT)},
-    [ATTR_TEXT] = {STR, LIMIT_TEXT, 0, IN(FAILED) | IN(ERROR) | IN(EVENT) | IN(RECORD)},
-    [ATTR_RECORD] = {TREE, 0, 0, IN(LISTED) | IN(STATUS_REPLY)},
+    [ATTR_PID] = {U32, 0, 0, IN(STARTED) | ONE_WORKER | IN(FORKED) | IN(ENDED) | IN(REAPED) | IN(BORN)},
+    [ATTR_NAME] = {STR, LIMIT_NAME + 1, 0, SPEC | IN(WAIT) | ONE_WORKER | IN(BORN)},
+    [ATTR_ERRNO] = {U32, 0, 0, IN(FAILED) | IN(ERROR) | IN(EVENT) | IN(UNREADY) | IN(UNFORKED)},
+    [ATTR_STAGE] = {U32, 0, 0, IN(FAILED) | IN(EVENT) | IN(UNFORKED)},
+    [ATTR_TEXT] = {STR, LIMIT_TEXT, 0, IN(FAILED) | IN(ERROR) | IN(EVENT) | IN(RECORD) | IN(READY) | IN(UNREADY) | IN(UNFORKED)},
+    [ATTR_RECORD] = {TREE, 0, 0, IN(LISTED) | IN(STATUS_REPLY) | IN(ZYGOTES)},
     [ATTR_KEY] = {STR, 64, 0, IN(RECORD)},
-    [ATTR_VALUE] = {U64, 0, 0, IN(RECORD) | IN(EVENT)},
+    [ATTR_VALUE] = {U64, 0, 0, IN(RECORD) | IN(EVENT) | IN(SPARES)},
     [ATTR_EVENT] = {U32, 0, 0, IN(EVENT)},
-    [ATTR_PROGRAM] = {STR, LIMIT_PATH, 0, IN(SPAWN) | ONE_WORKER},
-    [ATTR_ARGV] = {STRS, 0, LIMIT_STRINGS, IN(SPAWN)},
-    [ATTR_ENVIRON] = {STRS, 0, LIMIT_STRINGS, IN(SPAWN)},
-    [ATTR_CWD] = {STR, LIMIT_PATH, 0, IN(SPAWN)},
-    [ATTR_FDMAP] = {ARRAY, 8, LIMIT_MAPPED_FDS, IN(SPAWN)},
-    [ATTR_UMASK] = {U32, 0, 0, IN(SPAWN)},
-    [ATTR_RLIMITS] = {ARRAY, 24, LIMIT_RLIMITS, IN(SPAWN)},
-    [ATTR_NICE] = {U32, 0, 0, IN(SPAWN)},
-    [ATTR_OOM_SCORE_ADJ] = {U32, 0, 0, IN(SPAWN)},
-    [ATTR_SPAWN_FLAGS] = {U32, 0, 0, IN(SPAWN) | ONE_WORKER},
-    [ATTR_BLOCKED] = {U64, 0, 0, IN(SPAWN)},
-    [ATTR_IGNORED] = {U64, 0, 0, IN(SPAWN)},
-    [ATTR_TIME_LIMIT] = {U64, 0, 0, IN(SPAWN)},
-    [ATTR_GRACE] = {U64, 0, 0, IN(SPAWN)},
-    [ATTR_MEMORY_MAX] = {U64, 0, 0, IN(SPAWN)},
-    [ATTR_TASKS_MAX] = {U64, 0, 0, IN(SPAWN)},
-    [ATTR_CPU_WEIGHT] = {U64, 0, 0, IN(SPAWN)},
+    [ATTR_PROGRAM] = {STR, LIMIT_PATH, 0, SPEC | ONE_WORKER},
+    [ATTR_ARGV] = {STRS, 0, LIMIT_STRINGS, SPEC},
+    [ATTR_ENVIRON] = {STRS, 0, LIMIT_STRINGS, SPEC},
+    [ATTR_CWD] = {STR, LIMIT_PATH, 0, SPEC},
+    [ATTR_FDMAP] = {ARRAY, 8, LIMIT_MAPPED_FDS, SPEC},
+    [ATTR_UMASK] = {U32, 0, 0, SPEC},
+    [ATTR_RLIMITS] = {ARRAY, 24, LIMIT_RLIMITS, SPEC},
+    [ATTR_NICE] = {U32, 0, 0, SPEC},
+    [ATTR_OOM_SCORE_ADJ] = {U32, 0, 0, SPEC},
+    [ATTR_SPAWN_FLAGS] = {U32, 0, 0, SPEC | ONE_WORKER},
+    [ATTR_BLOCKED] = {U64, 0, 0, SPEC},
+    [ATTR_IGNORED] = {U64, 0, 0, SPEC},
+    [ATTR_TIME_LIMIT] = {U64, 0, 0, SPEC},
+    [ATTR_GRACE] = {U64, 0, 0, SPEC},
+    [ATTR_MEMORY_MAX] = {U64, 0, 0, SPEC},
+    [ATTR_TASKS_MAX] = {U64, 0, 0, SPEC},
+    [ATTR_CPU_WEIGHT] = {U64, 0, 0, SPEC},
     [ATTR_SIGNO] = {U32, 0, 0, IN(SIGNAL)},
     [ATTR_SIGNAL_FLAGS] = {U32, 0, 0, IN(SIGNAL)},
-    [ATTR_END] = {TUPLE, 16, 0, IN(EXITED) | ONE_WORKER},
-    [ATTR_RUSAGE] = {ARRAY, 8, 32, IN(EXITED) | ONE_WORKER},
-    [ATTR_WALL] = {U64, 0, 0, IN(EXITED) | ONE_WORKER},
+    [ATTR_END] = {TUPLE, 16, 0, AN_END | IN(ENDED)},
+    [ATTR_RUSAGE] = {ARRAY, 8, 32, AN_END | IN(ENDED) | IN(REAPED)},
+    [ATTR_WALL] = {U64, 0, 0, AN_END},
     [ATTR_STARTED_AT] = {U64, 0, 0, ONE_WORKER},
     [ATTR_SESSION] = {U64, 0, 0, ONE_WORKER},
     [ATTR_ENABLE] = {U32, 0, 0, IN(WATCH)},
+    [ATTR_ZYGOTE] = {STR, LIMIT_ZYGOTE + 1, 0, SPEC | IN(ZYGOTE) | IN(RECORD) | IN(EVENT)},
+    [ATTR_ACTION] = {U32, 0, 0, IN(ZYGOTE)},
+    [ATTR_SPARES] = {U32, 0, 0, IN(SPARES) | IN(FORKED)},
+    [ATTR_KIND] = {U32, 0, 0, IN(FORK)},
+    [ATTR_LARGE] = {U32, 0, 0, IN(FORK)},
+    [ATTR_CGROUP] = {U32, 0, 0, IN(FORK)},
+    [ATTR_CHANNEL] = {U32, 0, 0, IN(FORK)},
 };
 
 const char *stage_name(enum stage stage) {
     static const char *const names[STAGE_COUNT] = {
-        "none", "request", "limit",  "cgroup", "clone",         "signals",    "session",
-        "fds",  "cwd",     "rlimit", "nice",   "oom-score-adj", "privileges", "exec",
+        "none", "request", "limit", "cgroup",        "clone",      "signals", "session", "fds",
+        "cwd",  "rlimit",  "nice",  "oom-score-adj", "privileges", "exec",    "zygote",
     };
     return (unsigned)stage < STAGE_COUNT ? names[stage] : "unknown";
 }
@@ -227,6 +260,7 @@ int message_read(const uint8_t *p, size_t n, enum message_sender sender, enum se
         .type = (enum message_type)type,
         .flags = wire_get_u16(p + 2),
         .serial = wire_get_u32(p + 4),
+        .start = p + MESSAGE_HEADER,
         .end = p + n,
     };
     if ((m.flags & ~messages[i].flags) || message_fds(&m) > LIMIT_FDS)
@@ -280,7 +314,7 @@ int message_next_record(const struct message *m, struct attribute *record, struc
     }
     if (record->data == NULL)
         return 0;
-    struct message one = {.type = m->type, .serial = m->serial, .end = record->data + record->size};
+    struct message one = {.type = m->type, .serial = m->serial, .start = record->data, .end = record->data + record->size};
     int r = read_attributes(record->data, one.end, I_RECORD, &one);
     if (r < 0)
         return r;

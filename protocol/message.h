@@ -12,7 +12,7 @@
  * Two tables rule them (message.c): of attributes (what kind of value, in which messages), and of messages
  * (who may send them, in which state). docs/PROTOCOL.md is the description for others. */
 
-enum { PROTOCOL_VERSION = 1 };
+enum { PROTOCOL_VERSION = 1, PROTOCOL_OF_ZYGOTES = 1 };
 enum { MESSAGE_HEADER = 8, ATTRIBUTE_HEADER = 8 };
 
 enum message_type {
@@ -23,7 +23,7 @@ enum message_type {
     MSG_LIST = 0x0004,
     MSG_STATUS = 0x0005,
     MSG_WATCH = 0x0006,
-    MSG_ZYGOTE = 0x0007, /* reserved for zygotes: not accepted by this version */
+    MSG_ZYGOTE = 0x0007,
     MSG_BYE = 0x0008,
     MSG_WAIT = 0x0009,
     /* server → client */
@@ -36,12 +36,24 @@ enum message_type {
     MSG_EVENT = 0x0107,
     MSG_ERROR = 0x0108,
     MSG_DONE = 0x0109,
+    MSG_ZYGOTES = 0x010a,
+    /* zygote → server */
+    MSG_READY = 0x0201,
+    MSG_UNREADY = 0x0202,
+    MSG_FORKED = 0x0203,
+    MSG_UNFORKED = 0x0204,
+    MSG_ENDED = 0x0205,
+    MSG_REAPED = 0x0206,
+    MSG_BORN = 0x0207,
+    MSG_SPARES = 0x0208,
+    /* server → zygote */
+    MSG_FORK = 0x0301,
 };
 
 /* Flags of a message. The low byte is the number of fds that belong to it. */
 enum {
     MESSAGE_FDS = 0x00ff,
-    MESSAGE_MORE = 0x0100, /* LISTED: another part follows */
+    MESSAGE_MORE = 0x0100, /* LISTED, ZYGOTES: another part follows */
 };
 
 /* Numbers of the wire. The high bit, ATTR_REQUIRED, may be set by the sender on any of them: who does not know the attribute then
@@ -85,10 +97,17 @@ enum {
     ATTR_STARTED_AT = 0x27,    /* u64, microseconds since 1970 */
     ATTR_SESSION = 0x28,       /* u64 */
     ATTR_ENABLE = 0x29,        /* u32, 0 or 1 */
+    ATTR_ZYGOTE = 0x2a,        /* str */
+    ATTR_ACTION = 0x2b,        /* u32, enum zygote_action */
+    ATTR_SPARES = 0x2c,        /* u32: how many wait; in FORKED: whether it was one */
+    ATTR_KIND = 0x2d,          /* u32, enum fork_kind */
+    ATTR_LARGE = 0x2e,         /* u32: index of the fd that has the whole message */
+    ATTR_CGROUP = 0x2f,        /* u32: index of the fd of a cgroup.procs to enter */
+    ATTR_CHANNEL = 0x30,       /* u32: index of the fd that is a derived zygote's socket to the server */
     ATTR_REQUIRED = 0x8000,
 };
 /* Room for every number above; also the highest one that an attribute of this version may have. */
-enum { ATTR_MAX = 0x30 };
+enum { ATTR_MAX = 0x38 };
 
 enum {
     FEATURE_EXEC = 1 << 0,    /* the exec engine */
@@ -96,6 +115,7 @@ enum {
     FEATURE_MEMORY = 1 << 2,  /* ... with a limit of memory, */
     FEATURE_TASKS = 1 << 3,   /* ... of tasks, */
     FEATURE_CPU = 1 << 4,     /* ... with a cpu weight */
+    FEATURE_ZYGOTES = 1 << 5, /* workers can be forked by zygotes */
 };
 
 enum {
@@ -103,10 +123,20 @@ enum {
     SPAWN_PROCESS_GROUP = 1 << 1,
     SPAWN_NO_NEW_PRIVS = 1 << 2,
     SPAWN_OWN_CGROUP = 1 << 3,
+    SPAWN_DERIVED = 1 << 4,        /* the worker becomes a zygote itself, on top of the one it comes from */
     SPAWN_REPORT_STARTED = 1 << 8, /* STARTED once the process exists */
     SPAWN_REPORT_EXECED = 1 << 9,  /* STARTED once the program runs */
     SPAWN_PIDFD = 1 << 10,         /* STARTED carries a pidfd */
-    SPAWN_ALL = 0x070f,
+    SPAWN_ALL = 0x071f,
+};
+
+enum zygote_action { ZYGOTE_LIST = 1, ZYGOTE_WARM, ZYGOTE_STOP, ZYGOTE_RELOAD, ZYGOTE_ACTIONS };
+
+/* What a zygote's child is to do. */
+enum fork_kind {
+    FORK_PROGRAM = 0, /* what ARGV says, as the zygote's runtime understands it */
+    FORK_DERIVED = 1, /* become a zygote */
+    FORK_CPYTHON = 2, /* a fork request of CPython's multiprocessing: the message has its fds and nothing else */
 };
 
 enum { SIGNAL_GROUP = 1 << 0, SIGNAL_ALL = 1 << 1 };
@@ -126,11 +156,12 @@ enum stage {
     STAGE_OOM_SCORE,
     STAGE_PRIVILEGES,
     STAGE_EXEC,
+    STAGE_ZYGOTE, /* the zygote is not there, cannot be warmed, or ended before it forked */
     STAGE_COUNT,
 };
 const char *stage_name(enum stage stage);
 
-enum end_kind { END_EXITED = 1, END_KILLED = 2, END_DUMPED = 3 };
+enum end_kind { END_UNKNOWN = 0, END_EXITED = 1, END_KILLED = 2, END_DUMPED = 3 };
 enum end_reason { REASON_EXITED = 1, REASON_SIGNALLED, REASON_TIME_LIMIT, REASON_SESSION_ENDED, REASON_STOPPED, REASON_COUNT };
 const char *end_reason_name(enum end_reason reason);
 
@@ -162,10 +193,10 @@ struct message {
     uint32_t serial;
     bool unsupported;                      /* an unknown attribute was marked as required */
     struct attribute attributes[ATTR_MAX]; /* RECORD: the first one */
-    const uint8_t *end;
+    const uint8_t *start, *end;            /* all attributes, as they came */
 };
 
-enum message_sender { FROM_CLIENT, FROM_SERVER };
+enum message_sender { FROM_CLIENT, FROM_SERVER, FROM_ZYGOTE, TO_ZYGOTE };
 
 /* What a session is ready for. One table says which message is permitted when. */
 enum session_state {
@@ -195,7 +226,7 @@ size_t message_strs_count(const struct message *m, unsigned attr);
 /* Walks a RECORD list: *record starts as {0}. Returns 1 and the record's attributes, 0 at the end, -EBADMSG. */
 int message_next_record(const struct message *m, struct attribute *record, struct message *ret_record);
 
-/* ---- writing: always a whole frame ---- */
+/* ---- writing: always a whole frame; of one for a zygote, the length in front is left out by who sends it ---- */
 
 struct message_writer {
     struct wire_buf *buf;

@@ -31,6 +31,9 @@ static inline void drop_spec(struct forksrv_spec **s) {
 static inline void drop_list(struct forksrv_list **l) {
     forksrv_list_free(*l);
 }
+static inline void drop_zygotes(struct forksrv_zygotes **z) {
+    forksrv_zygotes_free(*z);
+}
 static inline void drop_status(struct forksrv_status **s) {
     forksrv_status_free(*s);
 }
@@ -41,4 +44,5 @@ static inline void drop_status(struct forksrv_status **s) {
 #define owned_session __attribute__((cleanup(drop_session))) struct forksrv *
 #define owned_spec __attribute__((cleanup(drop_spec))) struct forksrv_spec *
 #define owned_list __attribute__((cleanup(drop_list))) struct forksrv_list *
+#define owned_zygotes __attribute__((cleanup(drop_zygotes))) struct forksrv_zygotes *
 #define owned_status __attribute__((cleanup(drop_status))) struct forksrv_status *

@@ -9,10 +9,12 @@ int command_keygen(int argc, char **argv);
 int command_kill(int argc, char **argv);
 int command_list(int argc, char **argv);
 int command_ping(int argc, char **argv);
+int command_python(int argc, char **argv);
 int command_run(int argc, char **argv);
 int command_status(int argc, char **argv);
 int command_wait(int argc, char **argv);
 int command_watch(int argc, char **argv);
+int command_zygote(int argc, char **argv);
 
 /* Exit codes. run and wait keep 0 to 124 for their worker's. */
 enum {

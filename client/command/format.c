@@ -41,9 +41,11 @@ const char *format_end(const struct forksrv_end *end, char *ret_buffer, size_t s
     if (end->signo != 0)
         snprintf(how, sizeof how, "killed %s%s", format_signal(end->signo, signal_name, sizeof signal_name),
                  end->core_dumped ? " (core)" : "");
-    else
+    else if (end->code >= 0)
         snprintf(how, sizeof how, "exited %d", end->code);
-    if (end->reason == FORKSRV_REASON_EXITED || end->reason == FORKSRV_REASON_SIGNALLED)
+    else
+        snprintf(how, sizeof how, "end unknown");
+    if (end->reason == 0 || end->reason == FORKSRV_REASON_EXITED || end->reason == FORKSRV_REASON_SIGNALLED)
         snprintf(ret_buffer, size, "%s", how);
     else
         snprintf(ret_buffer, size, "%s, %s", how, forksrv_reason_name(end->reason));

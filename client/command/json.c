@@ -45,7 +45,7 @@ static void add_usage(json_t *object, const struct forksrv_end *end) {
 json_t *json_end(const struct forksrv_end *end) {
     char name[32];
     json_t *object = json_object();
-    json_object_set_new(object, "code", end->signo == 0 ? json_integer(end->code) : json_null());
+    json_object_set_new(object, "code", end->code >= 0 ? json_integer(end->code) : json_null());
     json_object_set_new(object, "signal",
                         end->signo != 0 ? json_string(format_signal(end->signo, name, sizeof name)) : json_null());
     json_object_set_new(object, "core_dumped", json_boolean(end->core_dumped));
@@ -62,6 +62,7 @@ json_t *json_info(const struct forksrv_info *info) {
     json_object_set_new(object, "state", json_string(ended ? "ended" : "running"));
     json_object_set_new(object, "detached", json_boolean(info->flags & FORKSRV_DETACHED));
     json_object_set_new(object, "name", *info->name != '\0' ? json_text(info->name) : json_null());
+    json_object_set_new(object, "zygote", info->zygote[0] != '\0' ? json_text(info->zygote) : json_null());
     json_object_set_new(object, "program", json_text(info->program));
     json_object_set_new(object, "session", info->session != 0 ? json_count(info->session) : json_null());
     json_object_set_new(object, "started_at_usec", json_count(info->started_at));

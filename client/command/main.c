@@ -22,6 +22,8 @@ static const struct subcommand {
     {"kill", command_kill, "send a signal to workers"},
     {"wait", command_wait, "wait for workers, and end as they did"},
     {"watch", command_watch, "print what happens, as it happens"},
+    {"zygote", command_zygote, "warm processes that workers are forked from"},
+    {"python", command_python, "run a Python program with processes of a zygote"},
     {"ping", command_ping, "measure round trips to the instance"},
     {"keygen", command_keygen, "make the key of an instance"},
     {"bench", command_bench, "measure how fast processes are started"},

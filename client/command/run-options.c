@@ -37,6 +37,8 @@ enum {
 };
 
 static const struct option_spec worker_options[] = {
+    {'z', "zygote", "NAME",
+     "forked by a warm zygote; for Python, PROGRAM and ARG are what\npython3 takes: script.py ..., -m NAME ..., -c CODE ..."},
     {'E', "setenv", "NAME[=VALUE]", "set a variable; NAME alone copies the caller's"},
     {KEY_UNSET_ENV, "unset-env", "NAME", "take a variable away"},
     {KEY_CLEAN_ENV, "clean-env", NULL, "start from an empty environment, not the caller's"},
@@ -74,7 +76,8 @@ static const struct option_spec command_options[] = {
 
 static const struct usage usage = {
     .name = "run",
-    .synopsis = "[OPTIONS] [--] PROGRAM [ARG...]",
+    .synopsis = "[OPTIONS] [--] PROGRAM [ARG...]\n       forksrv run [OPTIONS] -z ZYGOTE -- SCRIPT [ARG...] | -m MODULE [ARG...] "
+                "| -c CODE [ARG...]",
     .summary = "Starts PROGRAM as a worker of the instance and ends as it does. It gets the standard input,\n"
                "output and error, the working directory, the environment and the umask of the caller, and\n"
                "nothing else of it. Signals (HUP INT QUIT TERM USR1 USR2 ALRM CONT TSTP WINCH) are passed\n"
@@ -85,6 +88,7 @@ static const struct usage usage = {
             "\n"
             "Examples:\n"
             "  forksrv run -- make -j4\n"
+            "  forksrv run -z numpy -- script.py a b\n"
             "  forksrv run --timeout=30s --rlimit=nofile=64 -E LANG=C -C /tmp -- sort words\n"
             "  id=$(forksrv run --detach --fd=1=2 --name=backup -- rsync -a /home /mnt); forksrv wait \"$id\"\n",
     .misuse = EXIT_RUN_FAILURE,
@@ -240,6 +244,9 @@ static int set(void *data, int key, const char *argument) {
         return add_fd(o, argument);
     case KEY_UMASK:
         return take_umask(argument, &o->umask);
+    case 'z':
+        o->zygote = argument;
+        return 0;
     case KEY_NAME:
         o->name = argument;
         return 0;

@@ -130,6 +130,15 @@ static int set_limits(const struct run_options *o, struct forksrv_spec *spec) {
     return r;
 }
 
+static int set_zygote(const struct run_options *o, struct forksrv_spec *spec) {
+    int r = o->zygote != NULL ? forksrv_spec_set_zygote(spec, o->zygote) : 0;
+    if (r == -EINVAL)
+        return options_bad_value("--zygote", o->zygote, "a name of 1 to 64 bytes");
+    if (r < 0)
+        say("--zygote: %s", strerror(-r));
+    return r;
+}
+
 static int set_name(const struct run_options *o, struct forksrv_spec *spec) {
     if (o->name == NULL)
         return 0;
@@ -168,7 +177,7 @@ static int set_argv(const struct run_options *o, struct forksrv_spec *spec) {
 
 int run_spec_new(const struct run_options *o, struct forksrv_spec **ret_spec) {
     static int (*const setters[])(const struct run_options *o, struct forksrv_spec *spec) = {
-        set_argv, set_environ, set_cwd, set_fds, set_limits, set_name, set_reports,
+        set_argv, set_environ, set_cwd, set_fds, set_limits, set_name, set_zygote, set_reports,
     };
     owned_spec spec = NULL;
     int r = forksrv_spec_new(&spec);

@@ -134,7 +134,7 @@ static int run_to_the_end(const struct run_options *o, FILE *json, struct forksr
     }
     if (forksrv_worker_state(worker) == FORKSRV_STATE_FAILED)
         return report_failure(o, json, worker);
-    if (forksrv_worker_end(worker, &end) == 0)
+    if (forksrv_worker_wait(worker, 0, &end) >= 0)
         return report_end(o, json, worker, &end);
     say("%s; what became of the worker is unknown", forksrv_error(session));
     return EXIT_RUN_FAILURE;

@@ -39,6 +39,7 @@ struct run_options {
     unsigned n_variables;
     const char *chdir;
     const char *name;
+    const char *zygote;
     int umask; /* these three: -1, INT_MIN: not given */
     int nice;
     int oom_score_adj;

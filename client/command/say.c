@@ -14,7 +14,7 @@ void say_as(const char *subcommand) {
 
 void say(const char *format, ...) {
     /* One write for the line, so that it stays whole beside what a worker writes to the same place. */
-    char line[2048];
+    char line[8192];
     int n = snprintf(line, sizeof line, "forksrv%s%s: ", speaker != NULL ? " " : "", speaker != NULL ? speaker : "");
     va_list ap;
     va_start(ap, format);

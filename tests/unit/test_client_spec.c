@@ -87,7 +87,7 @@ START_TEST(refuses_bad_numbers) {
     ck_assert_int_eq(forksrv_spec_set_nice(spec, 20), -EINVAL);
     ck_assert_int_eq(forksrv_spec_set_oom_score_adj(spec, 1001), -EINVAL);
     ck_assert_int_eq(forksrv_spec_set_cpu_weight(spec, 10001), -EINVAL);
-    ck_assert_int_eq(forksrv_spec_set_flags(spec, 1u << 4), -EINVAL);
+    ck_assert_int_eq(forksrv_spec_set_flags(spec, 1u << 5), -EINVAL);
     ck_assert_int_eq(forksrv_spec_set_report(spec, (enum forksrv_report)3), -EINVAL);
 }
 END_TEST

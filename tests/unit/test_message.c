@@ -17,16 +17,20 @@ static const struct {
     unsigned flags; /* permitted ones */
     const char *name;
 } types[] = {
-    {0x0001, FROM_CLIENT, R, 0, "HELLO"},        {0x0002, FROM_CLIENT, R, 0xff, "SPAWN"},
-    {0x0003, FROM_CLIENT, RC, 0, "SIGNAL"},      {0x0004, FROM_CLIENT, RC, 0, "LIST"},
-    {0x0005, FROM_CLIENT, RC, 0, "STATUS"},      {0x0006, FROM_CLIENT, RC, 0, "WATCH"},
-    {0x0007, FROM_CLIENT, 0, 0, "ZYGOTE"}, /* reserved */
-    {0x0008, FROM_CLIENT, RC, 0, "BYE"},         {0x0009, FROM_CLIENT, RC, 0, "WAIT"},
-    {0x0101, FROM_SERVER, RC, 0, "HELLO_REPLY"}, {0x0102, FROM_SERVER, RC, 0xff, "STARTED"},
-    {0x0103, FROM_SERVER, RC, 0, "FAILED"},      {0x0104, FROM_SERVER, RC, 0, "EXITED"},
-    {0x0105, FROM_SERVER, RC, 0x100, "LISTED"},  {0x0106, FROM_SERVER, RC, 0, "STATUS_REPLY"},
-    {0x0107, FROM_SERVER, RC, 0, "EVENT"},       {0x0108, FROM_SERVER, RC, 0, "ERROR"},
-    {0x0109, FROM_SERVER, RC, 0, "DONE"},
+    {0x0001, FROM_CLIENT, R, 0, "HELLO"},         {0x0002, FROM_CLIENT, R, 0xff, "SPAWN"},
+    {0x0003, FROM_CLIENT, RC, 0, "SIGNAL"},       {0x0004, FROM_CLIENT, RC, 0, "LIST"},
+    {0x0005, FROM_CLIENT, RC, 0, "STATUS"},       {0x0006, FROM_CLIENT, RC, 0, "WATCH"},
+    {0x0007, FROM_CLIENT, R, 0, "ZYGOTE"},        {0x0008, FROM_CLIENT, RC, 0, "BYE"},
+    {0x0009, FROM_CLIENT, RC, 0, "WAIT"},         {0x0101, FROM_SERVER, RC, 0, "HELLO_REPLY"},
+    {0x0102, FROM_SERVER, RC, 0xff, "STARTED"},   {0x0103, FROM_SERVER, RC, 0, "FAILED"},
+    {0x0104, FROM_SERVER, RC, 0, "EXITED"},       {0x0105, FROM_SERVER, RC, 0x100, "LISTED"},
+    {0x0106, FROM_SERVER, RC, 0, "STATUS_REPLY"}, {0x0107, FROM_SERVER, RC, 0, "EVENT"},
+    {0x0108, FROM_SERVER, RC, 0, "ERROR"},        {0x0109, FROM_SERVER, RC, 0, "DONE"},
+    {0x010a, FROM_SERVER, RC, 0x100, "ZYGOTES"},  {0x0201, FROM_ZYGOTE, R, 0, "READY"},
+    {0x0202, FROM_ZYGOTE, R, 0, "UNREADY"},       {0x0203, FROM_ZYGOTE, R, 0xff, "FORKED"},
+    {0x0204, FROM_ZYGOTE, R, 0, "UNFORKED"},      {0x0205, FROM_ZYGOTE, R, 0, "ENDED"},
+    {0x0206, FROM_ZYGOTE, R, 0, "REAPED"},        {0x0207, FROM_ZYGOTE, R, 0xff, "BORN"},
+    {0x0208, FROM_ZYGOTE, R, 0, "SPARES"},        {0x0301, TO_ZYGOTE, R, 0xff, "FORK"},
 };
 enum { TYPES = sizeof types / sizeof types[0] };
 
@@ -37,49 +41,56 @@ static const struct {
     int good[4], bad[6];
     const char *where;
 } attrs[] = {
-    {0x01, 'n', {4, -1}, {0, 3, 5, 8, -1}, "HELLO HELLO_REPLY"},
-    {0x02, 's', {1, 128, -1}, {0, 129, -1}, "HELLO HELLO_REPLY"},
+    {0x01, 'n', {4, -1}, {0, 3, 5, 8, -1}, "HELLO HELLO_REPLY READY"},
+    {0x02, 's', {1, 128, -1}, {0, 129, -1}, "HELLO HELLO_REPLY READY"},
     {0x03, 'n', {8, -1}, {0, 4, 7, 9, -1}, "HELLO HELLO_REPLY"},
     {0x05, 'n', {8, -1}, {0, 4, 7, 9, -1}, "SIGNAL WAIT STARTED FAILED EXITED EVENT"},
-    {0x06, 'n', {4, -1}, {0, 3, 5, 8, -1}, "STARTED EVENT"},
-    {0x07, 's', {1, 2, 65, -1}, {0, 66, -1}, "SPAWN WAIT EVENT"},
-    {0x08, 'n', {4, -1}, {0, 3, 5, 8, -1}, "FAILED ERROR EVENT"},
-    {0x09, 'n', {4, -1}, {0, 3, 5, 8, -1}, "FAILED EVENT"},
-    {0x0a, 's', {1, 512, -1}, {0, 513, -1}, "FAILED ERROR EVENT"},
-    {0x0b, 'r', {0, -1}, {-1}, "LISTED STATUS_REPLY"},
+    {0x06, 'n', {4, -1}, {0, 3, 5, 8, -1}, "STARTED EVENT FORKED ENDED REAPED BORN"},
+    {0x07, 's', {1, 2, 65, -1}, {0, 66, -1}, "SPAWN FORK WAIT EVENT BORN"},
+    {0x08, 'n', {4, -1}, {0, 3, 5, 8, -1}, "FAILED ERROR EVENT UNREADY UNFORKED"},
+    {0x09, 'n', {4, -1}, {0, 3, 5, 8, -1}, "FAILED EVENT UNFORKED"},
+    {0x0a, 's', {1, 4096, -1}, {0, 4097, -1}, "FAILED ERROR EVENT READY UNREADY UNFORKED"},
+    {0x0b, 'r', {0, -1}, {-1}, "LISTED STATUS_REPLY ZYGOTES"},
     {0x0c, 's', {1, -1}, {0, -1}, ""},
-    {0x0d, 'n', {8, -1}, {0, 4, 7, 9, -1}, "EVENT"},
+    {0x0d, 'n', {8, -1}, {0, 4, 7, 9, -1}, "EVENT SPARES"},
     {0x0e, 'n', {4, -1}, {0, 3, 5, 8, -1}, "EVENT"},
-    {0x10, 's', {1, 4096, -1}, {0, 4097, -1}, "SPAWN EVENT"},
-    {0x11, 'l', {0, 1, 65536, -1}, {65537, -1}, "SPAWN"},
-    {0x12, 'l', {0, 1, 65536, -1}, {65537, -1}, "SPAWN"},
-    {0x13, 's', {1, 4096, -1}, {0, 4097, -1}, "SPAWN"},
-    {0x14, 'a', {0, 8, 2000, -1}, {7, 4, 12, 2001, 2008, -1}, "SPAWN"},
-    {0x15, 'n', {4, -1}, {0, 3, 5, 8, -1}, "SPAWN"},
-    {0x16, 'a', {0, 24, 384, -1}, {8, 23, 25, 385, 408, -1}, "SPAWN"},
-    {0x17, 'n', {4, -1}, {0, 3, 5, 8, -1}, "SPAWN"},
-    {0x18, 'n', {4, -1}, {0, 3, 5, 8, -1}, "SPAWN"},
-    {0x19, 'n', {4, -1}, {0, 3, 5, 8, -1}, "SPAWN EVENT"},
-    {0x1a, 'n', {8, -1}, {0, 4, 7, 9, -1}, "SPAWN"},
-    {0x1b, 'n', {8, -1}, {0, 4, 7, 9, -1}, "SPAWN"},
-    {0x1c, 'n', {8, -1}, {0, 4, 7, 9, -1}, "SPAWN"},
-    {0x1d, 'n', {8, -1}, {0, 4, 7, 9, -1}, "SPAWN"},
-    {0x1e, 'n', {8, -1}, {0, 4, 7, 9, -1}, "SPAWN"},
-    {0x1f, 'n', {8, -1}, {0, 4, 7, 9, -1}, "SPAWN"},
-    {0x20, 'n', {8, -1}, {0, 4, 7, 9, -1}, "SPAWN"},
+    {0x10, 's', {1, 4096, -1}, {0, 4097, -1}, "SPAWN FORK EVENT"},
+    {0x11, 'l', {0, 1, 65536, -1}, {65537, -1}, "SPAWN FORK"},
+    {0x12, 'l', {0, 1, 65536, -1}, {65537, -1}, "SPAWN FORK"},
+    {0x13, 's', {1, 4096, -1}, {0, 4097, -1}, "SPAWN FORK"},
+    {0x14, 'a', {0, 8, 2000, -1}, {7, 4, 12, 2001, 2008, -1}, "SPAWN FORK"},
+    {0x15, 'n', {4, -1}, {0, 3, 5, 8, -1}, "SPAWN FORK"},
+    {0x16, 'a', {0, 24, 384, -1}, {8, 23, 25, 385, 408, -1}, "SPAWN FORK"},
+    {0x17, 'n', {4, -1}, {0, 3, 5, 8, -1}, "SPAWN FORK"},
+    {0x18, 'n', {4, -1}, {0, 3, 5, 8, -1}, "SPAWN FORK"},
+    {0x19, 'n', {4, -1}, {0, 3, 5, 8, -1}, "SPAWN FORK EVENT"},
+    {0x1a, 'n', {8, -1}, {0, 4, 7, 9, -1}, "SPAWN FORK"},
+    {0x1b, 'n', {8, -1}, {0, 4, 7, 9, -1}, "SPAWN FORK"},
+    {0x1c, 'n', {8, -1}, {0, 4, 7, 9, -1}, "SPAWN FORK"},
+    {0x1d, 'n', {8, -1}, {0, 4, 7, 9, -1}, "SPAWN FORK"},
+    {0x1e, 'n', {8, -1}, {0, 4, 7, 9, -1}, "SPAWN FORK"},
+    {0x1f, 'n', {8, -1}, {0, 4, 7, 9, -1}, "SPAWN FORK"},
+    {0x20, 'n', {8, -1}, {0, 4, 7, 9, -1}, "SPAWN FORK"},
     {0x22, 'n', {4, -1}, {0, 3, 5, 8, -1}, "SIGNAL"},
     {0x23, 'n', {4, -1}, {0, 3, 5, 8, -1}, "SIGNAL"},
-    {0x24, 'a', {16, -1}, {0, 4, 15, 17, 32, -1}, "EXITED EVENT"},
-    {0x25, 'a', {0, 72, 256, -1}, {4, 7, 9, 257, 264, -1}, "EXITED EVENT"},
+    {0x24, 'a', {16, -1}, {0, 4, 15, 17, 32, -1}, "EXITED EVENT ENDED"},
+    {0x25, 'a', {0, 72, 256, -1}, {4, 7, 9, 257, 264, -1}, "EXITED EVENT ENDED REAPED"},
     {0x26, 'n', {8, -1}, {0, 4, 7, 9, -1}, "EXITED EVENT"},
     {0x27, 'n', {8, -1}, {0, 4, 7, 9, -1}, "EVENT"},
     {0x28, 'n', {8, -1}, {0, 4, 7, 9, -1}, "EVENT"},
     {0x29, 'n', {4, -1}, {0, 3, 5, 8, -1}, "WATCH"},
+    {0x2a, 's', {1, 65, -1}, {0, 66, -1}, "SPAWN FORK ZYGOTE EVENT"},
+    {0x2b, 'n', {4, -1}, {0, 3, 5, 8, -1}, "ZYGOTE"},
+    {0x2c, 'n', {4, -1}, {0, 3, 5, 8, -1}, "SPARES FORKED"},
+    {0x2d, 'n', {4, -1}, {0, 3, 5, 8, -1}, "FORK"},
+    {0x2e, 'n', {4, -1}, {0, 3, 5, 8, -1}, "FORK"},
+    {0x2f, 'n', {4, -1}, {0, 3, 5, 8, -1}, "FORK"},
+    {0x30, 'n', {4, -1}, {0, 3, 5, 8, -1}, "FORK"},
 };
 enum { ATTRS = sizeof attrs / sizeof attrs[0] };
 
 /* What a RECORD may hold. */
-static const unsigned in_records[] = {0x05, 0x06, 0x07, 0x0a, 0x0c, 0x0d, 0x10, 0x19, 0x24, 0x25, 0x26, 0x27, 0x28};
+static const unsigned in_records[] = {0x05, 0x06, 0x07, 0x0a, 0x0c, 0x0d, 0x10, 0x19, 0x24, 0x25, 0x26, 0x27, 0x28, 0x2a};
 
 static bool is_in(const char *list, const char *name) {
     size_t n = strlen(name);
@@ -112,12 +123,10 @@ static void put_value(struct raw *raw, unsigned number, char kind, size_t size) 
 
 START_TEST(message_and_state) {
     for (int state = STATE_UNAUTHENTICATED; state <= STATE_CLOSING; state++)
-        for (int sender = FROM_CLIENT; sender <= FROM_SERVER; sender++) {
+        for (int sender = FROM_CLIENT; sender <= TO_ZYGOTE; sender++) {
             struct raw raw = raw_message(types[_i].type, 0, 1);
             struct message m;
-            int want = sender != (int)types[_i].sender || types[_i].states == 0 ? -EBADMSG
-                       : types[_i].states & 1 << state                          ? 0
-                                                                                : -EPERM;
+            int want = sender != (int)types[_i].sender ? -EBADMSG : types[_i].states & 1 << state ? 0 : -EPERM;
             ck_assert_int_eq(read_raw(&raw, (enum message_sender)sender, (enum session_state)state, &m), want);
             if (want == 0) {
                 ck_assert_uint_eq(m.type, types[_i].type);
@@ -133,7 +142,7 @@ START_TEST(flags) {
     for (unsigned flag = 0; flag <= 0xffff; flag++) {
         struct raw raw = raw_message(types[_i].type, flag, 7);
         struct message m;
-        bool good = types[_i].states != 0 && (flag & ~types[_i].flags) == 0 && (flag & 0xff) <= 253;
+        bool good = (flag & ~types[_i].flags) == 0 && (flag & 0xff) <= 253;
         ck_assert_int_eq(read_raw(&raw, types[_i].sender, STATE_READY, &m), good ? 0 : -EBADMSG);
         if (good)
             ck_assert_uint_eq(message_fds(&m), flag & 0xff);
@@ -145,7 +154,7 @@ END_TEST
 START_TEST(serial_zero) {
     struct raw raw = raw_message(types[_i].type, 0, 0);
     struct message m;
-    bool good = types[_i].sender == FROM_SERVER && types[_i].states != 0;
+    bool good = types[_i].sender != FROM_CLIENT;
     ck_assert_int_eq(read_raw(&raw, types[_i].sender, STATE_READY, &m), good ? 0 : -EBADMSG);
     raw_done(&raw);
 }
@@ -155,13 +164,13 @@ START_TEST(unknown_types) {
     for (unsigned type = 0; type <= 0xffff; type++) {
         bool known = false;
         for (size_t i = 0; i < TYPES; i++)
-            known |= types[i].type == type && types[i].states != 0;
+            known |= types[i].type == type;
         if (known)
             continue;
         struct raw raw = raw_message(type, 0, 1);
         struct message m;
-        ck_assert_int_eq(read_raw(&raw, FROM_CLIENT, STATE_READY, &m), -EBADMSG);
-        ck_assert_int_eq(read_raw(&raw, FROM_SERVER, STATE_READY, &m), -EBADMSG);
+        for (int sender = FROM_CLIENT; sender <= TO_ZYGOTE; sender++)
+            ck_assert_int_eq(read_raw(&raw, (enum message_sender)sender, STATE_READY, &m), -EBADMSG);
         raw_done(&raw);
     }
 }
@@ -184,8 +193,6 @@ static void one_attribute(size_t type, size_t attr, int size, unsigned required,
 
 START_TEST(every_attribute_in_every_message) {
     for (size_t type = 0; type < TYPES; type++) {
-        if (types[type].states == 0)
-            continue;
         bool fits = is_in(attrs[_i].where, types[type].name);
         for (const int *size = attrs[_i].good; *size >= 0; size++) {
             one_attribute(type, (size_t)_i, *size, 0, fits ? 0 : -EBADMSG);
@@ -212,7 +219,7 @@ START_TEST(twice) {
 END_TEST
 
 START_TEST(unknown_attributes) {
-    static const unsigned unknown[] = {0x00, 0x04, 0x0f, 0x21, 0x2a, 0x2f, 0x30, 0x31, 0x100, 0x7fff};
+    static const unsigned unknown[] = {0x00, 0x04, 0x0f, 0x21, 0x31, 0x37, 0x38, 0x39, 0x100, 0x7fff};
     for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++)
         for (int required = 0; required < 2; required++) {
             struct raw raw = raw_message(MSG_SPAWN, 0, 1);
