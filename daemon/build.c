@@ -204,6 +204,8 @@ static int build_numbers(struct builder *b) {
     p->flags = message_u32(m, ATTR_SPAWN_FLAGS, 0);
     if (p->flags & ~(uint32_t)SPAWN_ALL)
         return wrong(b, -ENOTSUP, "SPAWN_FLAGS has an unknown flag");
+    if (p->flags & SPAWN_DERIVED)
+        return wrong(b, -EINVAL, "SPAWN_FLAGS asks for a derived zygote, and no ZYGOTE is named");
     uint32_t mask = message_u32(m, ATTR_UMASK, 022);
     if (mask > 0777)
         return wrong(b, -EINVAL, "UMASK is over 0777");

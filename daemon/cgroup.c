@@ -142,8 +142,8 @@ void cgroup_done(struct cgroup *c) {
     c->dir = -1;
 }
 
-static void name_of(uint64_t worker, char ret_name[32]) {
-    snprintf(ret_name, 32, "worker-%" PRIu64, worker);
+static void name_of(uint64_t owner, char ret_name[32]) {
+    snprintf(ret_name, 32, "%s-%" PRIu64, owner & CGROUP_ZYGOTE ? "zygote" : "worker", owner & ~CGROUP_ZYGOTE);
 }
 
 static int set_limit(int dir, const struct cgroup *c, unsigned controller, const char *file, uint64_t value, const char *what,
@@ -158,12 +158,12 @@ static int set_limit(int dir, const struct cgroup *c, unsigned controller, const
     return write_at(dir, file, text);
 }
 
-int cgroup_make(const struct cgroup *c, uint64_t worker, const struct cgroup_limits *l, int *ret_fd, const char **ret_what) {
+int cgroup_make(const struct cgroup *c, uint64_t owner, const struct cgroup_limits *l, int *ret_fd, const char **ret_what) {
     char name[32];
     *ret_what = "a cgroup of its own is not available: this instance has no delegated cgroup";
     if (c->dir < 0)
         return -EOPNOTSUPP;
-    name_of(worker, name);
+    name_of(owner, name);
     if (mkdirat(c->dir, name, 0755) < 0)
         return -errno;
     auto_fd dir = openat(c->dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -185,9 +185,17 @@ int cgroup_make(const struct cgroup *c, uint64_t worker, const struct cgroup_lim
     return 0;
 }
 
-int cgroup_kill(const struct cgroup *c, uint64_t worker) {
+int cgroup_entrance(int cgroup, int *ret_fd) {
+    int fd = openat(cgroup, "cgroup.procs", O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0)
+        return -errno;
+    *ret_fd = fd;
+    return 0;
+}
+
+int cgroup_kill(const struct cgroup *c, uint64_t owner) {
     char path[64], name[32];
-    name_of(worker, name);
+    name_of(owner, name);
     snprintf(path, sizeof path, "%s/cgroup.kill", name);
     return c->dir < 0 ? -EOPNOTSUPP : write_at(c->dir, path, "1");
 }
@@ -211,9 +219,9 @@ static void remove_below(int parent, const char *name, unsigned depth) {
     }
 }
 
-int cgroup_remove(const struct cgroup *c, uint64_t worker) {
+int cgroup_remove(const struct cgroup *c, uint64_t owner) {
     char name[32];
-    name_of(worker, name);
+    name_of(owner, name);
     if (unlinkat(c->dir, name, AT_REMOVEDIR) == 0)
         return 0;
     if (errno != EBUSY)

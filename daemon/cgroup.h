@@ -15,6 +15,9 @@ struct cgroup {
     unsigned controllers; /* that workers' cgroups have */
 };
 
+/* A cgroup's owner is a worker's id, or that of a zygote's process with this bit. */
+#define CGROUP_ZYGOTE (UINT64_C(1) << 63)
+
 struct cgroup_limits {
     uint64_t memory_max, tasks_max, cpu_weight; /* 0: none */
 };
@@ -24,9 +27,11 @@ struct cgroup_limits {
 int cgroup_init(struct cgroup *c, uid_t uid, gid_t gid);
 void cgroup_done(struct cgroup *c);
 
-/* A worker's cgroup with its limits. ret_fd is to be closed by the caller. -EOPNOTSUPP: no delegation, or not this controller;
+/* An owner's cgroup with its limits. ret_fd is to be closed by the caller. -EOPNOTSUPP: no delegation, or not this controller;
  * ret_what then names what is missing, static. */
-int cgroup_make(const struct cgroup *c, uint64_t worker, const struct cgroup_limits *limits, int *ret_fd, const char **ret_what);
-int cgroup_kill(const struct cgroup *c, uint64_t worker);
+int cgroup_make(const struct cgroup *c, uint64_t owner, const struct cgroup_limits *limits, int *ret_fd, const char **ret_what);
+/* The file of it into which a process writes itself. The fd is the caller's. */
+int cgroup_entrance(int cgroup, int *ret_fd);
+int cgroup_kill(const struct cgroup *c, uint64_t owner);
 /* -EBUSY while processes are in it. */
-int cgroup_remove(const struct cgroup *c, uint64_t worker);
+int cgroup_remove(const struct cgroup *c, uint64_t owner);

@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "protocol/limits.h"
+
 /* forksrvd.conf(5). All times in microseconds. */
 
 enum { CONFIG_USERS = 16 };
@@ -22,8 +24,9 @@ struct config {
     uint64_t max_workers;
     uint64_t max_workers_per_session;
     uint64_t grace;
-    uint64_t keep_ends;      /* how many ends of detached workers are kept, */
-    uint64_t keep_ends_time; /* and how long */
+    uint64_t keep_ends;                    /* how many ends of detached workers are kept, */
+    uint64_t keep_ends_time;               /* and how long */
+    char cpython_zygote[LIMIT_ZYGOTE + 1]; /* that serves fork requests of CPython's multiprocessing; "": none */
     /* [Daemon] */
     uint64_t idle_exit; /* 0: never */
 };

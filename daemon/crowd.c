@@ -92,7 +92,7 @@ void crowd_prepare(struct daemon *d, struct plan *plan) {
     plan->wake = d->crowd->wake;
 }
 
-static void move_up(struct worker *w) {
+void crowd_move_up(struct worker *w) {
     if (w->d->n_workers < CROWD / 2 || w->pidfd >= LOW)
         return;
     int fd = fcntl(w->pidfd, F_DUPFD_CLOEXEC, LOW);
@@ -103,7 +103,7 @@ static void move_up(struct worker *w) {
 }
 
 int crowd_started(struct worker *w, bool shares, int *fds, unsigned n, int *report) {
-    move_up(w);
+    crowd_move_up(w);
     if (!shares || (n == 0 && *report < 0))
         return 0;
     struct held *h = malloc(sizeof *h + (n + 1) * sizeof h->fds[0]);

@@ -13,6 +13,8 @@ struct worker;
 int crowd_init(struct daemon *d);
 void crowd_done(struct daemon *d);
 
+/* Moves a worker's pidfd out of the way of fds to come, if there are many. */
+void crowd_move_up(struct worker *w);
 /* Before the start: whether the child shall share our fds at first (plan->cut). */
 void crowd_prepare(struct daemon *d, struct plan *plan);
 /* After it: moves the worker's pidfd out of the way of fds to come; and if the child `shares` our fds, takes over n of `fds` and

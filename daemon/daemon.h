@@ -19,9 +19,13 @@ struct crowd;
 struct launch;
 struct starter;
 struct swept;
+struct zygote;
+struct incarnation;
 
 TAILQ_HEAD(session_list, session);
 TAILQ_HEAD(worker_list, worker);
+TAILQ_HEAD(zygote_list, zygote);
+TAILQ_HEAD(incarnation_list, incarnation);
 
 enum { LISTENERS_MAX = 8 };
 
@@ -29,6 +33,7 @@ struct counters {
     uint64_t accepted, refused, auth_failed, timed_out, dropped, authenticated;
     uint64_t started, failed, ended;
     uint64_t protocol_errors, limits_hit;
+    uint64_t zygotes_started, forks;
 };
 
 struct daemon {
@@ -82,6 +87,15 @@ struct daemon {
 
     struct launch *launch; /* owned: what every start needs from us */
     struct crowd *crowd;   /* owned: see crowd.h */
+
+    /* zygote.c, incarnation.c */
+    struct zygote_list zygotes;
+    struct incarnation_list incarnations; /* also those that are gone, while a worker of theirs lives */
+    uint64_t last_incarnation;
+    sd_event_source *orphans; /* looks for orphans once more */
+    sd_event_source *audit;   /* of workers whose ends zygotes have to tell */
+    bool subreaper;           /* since the first zygote */
+    uint64_t orphans_at;      /* when orphans were last looked for */
 
     /* life.c */
     sd_event_source *signals[3], *lifeline;

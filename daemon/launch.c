@@ -21,6 +21,7 @@
 #include "daemon/start.h"
 #include "daemon/sweep.h"
 #include "daemon/worker.h"
+#include "daemon/zygote.h"
 
 struct launch {
     struct plan_base base;
@@ -52,6 +53,10 @@ int launch_init(struct daemon *d) {
     return r < 0 ? r : starter_new(&d->starter);
 }
 
+const struct plan_base *launch_base(const struct daemon *d) {
+    return &d->launch->base;
+}
+
 void launch_done(struct daemon *d) {
     crowd_done(d);
     starter_free(d->starter);
@@ -80,21 +85,34 @@ static int fail(struct attempt *a, enum stage stage, int error, const char *what
     return error;
 }
 
-static int check_limits(struct attempt *a) {
-    const struct daemon *d = a->s->d;
-    char what[128];
-    if (d->stopping)
-        return fail(a, STAGE_LIMIT, -ESHUTDOWN, "this instance is being stopped and starts nothing new");
+int launch_may(struct session *s, char ret_what[LAUNCH_WHAT]) {
+    struct daemon *d = s->d;
+    if (d->stopping) {
+        snprintf(ret_what, LAUNCH_WHAT, "this instance is being stopped and starts nothing new");
+        return -ESHUTDOWN;
+    }
     if (d->n_workers >= d->config.max_workers)
-        snprintf(what, sizeof what, "MaxWorkers=%llu is reached, try again later", (unsigned long long)d->config.max_workers);
-    else if (a->s->n_workers >= d->config.max_workers_per_session)
-        snprintf(what, sizeof what, "MaxWorkersPerSession=%llu is reached, try again later",
+        snprintf(ret_what, LAUNCH_WHAT, "MaxWorkers=%llu is reached, try again later", (unsigned long long)d->config.max_workers);
+    else if (s->n_workers >= d->config.max_workers_per_session)
+        snprintf(ret_what, LAUNCH_WHAT, "MaxWorkersPerSession=%llu is reached, try again later",
                  (unsigned long long)d->config.max_workers_per_session);
     else
         return 0;
-    a->s->d->counters.limits_hit++;
-    log_line(LOG_WARNING, LOG_KIND_LIMIT, &a->s->peer, "a worker was refused: %s", what);
-    return fail(a, STAGE_LIMIT, -EAGAIN, what);
+    d->counters.limits_hit++;
+    log_line(LOG_WARNING, LOG_KIND_LIMIT, &s->peer, "a worker was refused: %s", ret_what);
+    return -EAGAIN;
+}
+
+static int check_limits(struct attempt *a) {
+    char what[LAUNCH_WHAT];
+    int r = launch_may(a->s, what);
+    return r < 0 ? fail(a, STAGE_LIMIT, r, what) : 0;
+}
+
+static uint64_t wall_clock(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
 static bool name_is_fine(const char *name) {
@@ -106,54 +124,77 @@ static bool name_is_fine(const char *name) {
     return true;
 }
 
-/* What the daemon itself keeps of the request. */
-static int fill_worker(struct attempt *a) {
-    struct worker *w = a->worker;
-    const struct message *m = a->m;
+int launch_describe(struct worker *w, const struct message *m, const char *program, const char *cwd, const char **ret_what) {
     const char *name = message_str(m, ATTR_NAME);
+    *ret_what = "the name is empty or has control characters";
     if (name != NULL && !name_is_fine(name))
-        return fail(a, STAGE_REQUEST, -EINVAL, "the name is empty or has control characters");
+        return -EINVAL;
     if (name != NULL)
         snprintf(w->name, sizeof w->name, "%s", name);
     w->serial = m->serial;
-    w->flags = a->plan->flags;
-    w->has_oom_score_adj = a->plan->has_oom_score_adj;
-    w->oom_score_adj = a->plan->oom_score_adj;
+    w->flags = message_u32(m, ATTR_SPAWN_FLAGS, 0);
+    w->has_oom_score_adj = message_has(m, ATTR_OOM_SCORE_ADJ);
+    w->oom_score_adj = (int)message_u32(m, ATTR_OOM_SCORE_ADJ, 0);
     w->grace = message_u64(m, ATTR_GRACE, 0);
     if (w->grace == 0)
-        w->grace = a->s->d->config.grace;
-    size_t program = strlen(a->plan->program) + 1, cwd = strlen(a->plan->cwd) + 1;
-    w->program = malloc(program + cwd);
+        w->grace = w->d->config.grace;
+    w->started = daemon_now(w->d);
+    w->started_at = wall_clock();
+    size_t program_size = strlen(program) + 1, cwd_size = strlen(cwd) + 1;
+    *ret_what = NULL;
+    w->program = malloc(program_size + cwd_size);
     if (w->program == NULL)
-        return fail(a, STAGE_REQUEST, -ENOMEM, NULL);
-    memcpy(w->program, a->plan->program, program);
-    memcpy(w->program + program, a->plan->cwd, cwd);
-    w->cwd = w->program + program;
+        return -ENOMEM;
+    memcpy(w->program, program, program_size);
+    memcpy(w->program + program_size, cwd, cwd_size);
+    w->cwd = w->program + program_size;
+    if (!w->has_oom_score_adj || oom_may_set(w->oom_score_adj))
+        return 0;
+    *ret_what = "Permission denied: only root can go below the score that this instance has itself";
+    return -EACCES;
+}
+
+/* What the daemon itself keeps of the request. */
+static int fill_worker(struct attempt *a) {
+    const char *what;
+    int r = launch_describe(a->worker, a->m, a->plan->program, a->plan->cwd, &what);
+    return r < 0 ? fail(a, r == -EACCES ? STAGE_OOM_SCORE : STAGE_REQUEST, r, what) : 0;
+}
+
+static uint64_t limit_of(const struct message *m, unsigned attr, uint64_t otherwise) {
+    uint64_t v = message_u64(m, attr, 0);
+    return v != 0 ? v : otherwise;
+}
+
+int launch_cgroup(struct worker *w, const struct message *m, const struct cgroup_limits *otherwise, int *ret_fd,
+                  enum stage *ret_stage, const char **ret_what) {
+    const struct cgroup_limits limits = {
+        .memory_max = limit_of(m, ATTR_MEMORY_MAX, otherwise->memory_max),
+        .tasks_max = limit_of(m, ATTR_TASKS_MAX, otherwise->tasks_max),
+        .cpu_weight = limit_of(m, ATTR_CPU_WEIGHT, otherwise->cpu_weight),
+    };
+    if (!(w->flags & SPAWN_OWN_CGROUP) && limits.memory_max == 0 && limits.tasks_max == 0 && limits.cpu_weight == 0)
+        return 0;
+    *ret_stage = STAGE_REQUEST;
+    *ret_what = "CPU_WEIGHT is not from 1 to 10000";
+    if (limits.cpu_weight > 10000)
+        return -EINVAL;
+    *ret_stage = STAGE_CGROUP;
+    int r = cgroup_make(&w->d->cgroup, w->id, &limits, ret_fd, ret_what);
+    if (r < 0) {
+        *ret_what = r == -EOPNOTSUPP ? *ret_what : NULL;
+        return r;
+    }
+    w->own_cgroup = true;
     return 0;
 }
 
 static int make_cgroup(struct attempt *a, int *ret_fd) {
-    const struct cgroup_limits limits = {
-        .memory_max = message_u64(a->m, ATTR_MEMORY_MAX, 0),
-        .tasks_max = message_u64(a->m, ATTR_TASKS_MAX, 0),
-        .cpu_weight = message_u64(a->m, ATTR_CPU_WEIGHT, 0),
-    };
-    if (!(a->plan->flags & SPAWN_OWN_CGROUP) && limits.memory_max == 0 && limits.tasks_max == 0 && limits.cpu_weight == 0)
-        return 0;
-    if (limits.cpu_weight > 10000)
-        return fail(a, STAGE_REQUEST, -EINVAL, "CPU_WEIGHT is not from 1 to 10000");
+    static const struct cgroup_limits none;
+    enum stage stage;
     const char *what;
-    int r = cgroup_make(&a->s->d->cgroup, a->worker->id, &limits, ret_fd, &what);
-    if (r < 0)
-        return fail(a, STAGE_CGROUP, r, r == -EOPNOTSUPP ? what : NULL);
-    a->worker->own_cgroup = true;
-    return 0;
-}
-
-static uint64_t wall_clock(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+    int r = launch_cgroup(a->worker, a->m, &none, ret_fd, &stage, &what);
+    return r < 0 ? fail(a, stage, r, what) : 0;
 }
 
 static int start(struct attempt *a) {
@@ -171,8 +212,6 @@ static int start(struct attempt *a) {
         w->report = ends[0];
         a->plan->report = report = ends[1];
     }
-    w->started = daemon_now(d);
-    w->started_at = wall_clock();
     crowd_prepare(d, a->plan);
     bool shares = a->plan->cut > 0;
     r = starter_start(d->starter, a->plan, w->id, cgroup, &w->pid, &w->pidfd, &w->slot);
@@ -217,9 +256,6 @@ static int attempt(struct attempt *a) {
     if (worker_new(a->s->d, a->s, &a->worker) < 0)
         return fail(a, STAGE_REQUEST, -ENOMEM, NULL);
     r = fill_worker(a);
-    if (r >= 0 && a->plan->has_oom_score_adj && !oom_may_set(a->plan->oom_score_adj))
-        r = fail(a, STAGE_OOM_SCORE, -EACCES,
-                 "Permission denied: only root can go below the score that this instance has itself");
     if (r >= 0)
         r = start(a);
     if (r >= 0)
@@ -243,6 +279,10 @@ int launch(struct session *s, const struct message *m) {
     a.n_fds = message_fds(m);
     if (fd_queue_take(&s->fds, a.n_fds, a.fds) < 0)
         return -EBADMSG;
+    if (message_has(m, ATTR_ZYGOTE)) {
+        fork_launch(s, m, a.fds, a.n_fds);
+        return 0;
+    }
     int r = attempt(&a);
     if (r < 0)
         give_up(&a, r);

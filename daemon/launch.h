@@ -3,6 +3,9 @@
 
 #include "daemon/session.h"
 
+struct cgroup_limits;
+struct plan_base;
+
 /* SPAWN: from the message to a running child, or to FAILED. */
 
 int launch_init(struct daemon *d);
@@ -10,3 +13,19 @@ void launch_done(struct daemon *d);
 
 /* Takes the message's fds from s->fds. -EBADMSG: the session ends. All other failures are answered. */
 int launch(struct session *s, const struct message *m);
+
+/* ---- what both engines do ---- */
+
+enum { LAUNCH_WHAT = 160 };
+
+/* Whether one more worker may be started for this session. Otherwise -EAGAIN or -ESHUTDOWN, and what forbids it. */
+int launch_may(struct session *s, char ret_what[LAUNCH_WHAT]);
+
+/* What the daemon itself keeps of the request. ret_what: what is wrong with it, static; NULL: the errno says it. */
+int launch_describe(struct worker *w, const struct message *m, const char *program, const char *cwd, const char **ret_what);
+
+/* A cgroup of the worker's own, if the request, or `otherwise`, asks for one. ret_fd is left alone if not. */
+int launch_cgroup(struct worker *w, const struct message *m, const struct cgroup_limits *otherwise, int *ret_fd,
+                  enum stage *ret_stage, const char **ret_what);
+
+const struct plan_base *launch_base(const struct daemon *d);

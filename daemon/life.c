@@ -16,6 +16,7 @@
 #include "daemon/session.h"
 #include "daemon/sweep.h"
 #include "daemon/worker.h"
+#include "daemon/zygote.h"
 
 static const uint64_t second = 1000000;
 
@@ -61,6 +62,7 @@ static void stop(struct daemon *d, const char *why) {
     listener_stop(d);
     while ((s = TAILQ_FIRST(&d->peers)) != NULL)
         authenticate_drop(s);
+    zygotes_stop(d);
     for (w = TAILQ_FIRST(&d->live); w != NULL; w = next) {
         next = TAILQ_NEXT(w, link);
         worker_terminate(w, REASON_STOPPED);
@@ -80,6 +82,8 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
     sd_notify(false, "RELOADING=1");
     unsigned wrong = d->private_instance ? 0 : config_read(&fresh, d->session_flavour);
     d->config = fresh;
+    wrong += zygotes_read(d);
+    zygotes_warm(d);
     log_line(LOG_INFO, LOG_KIND_READY, NULL, "configuration read again: %u wrong lines", wrong);
     sd_notify(false, "READY=1");
     life_changed(d);
@@ -97,7 +101,7 @@ static int on_lifeline(sd_event_source *source, int fd, uint32_t revents, void *
 /* ---- idle ---- */
 
 static bool is_idle(const struct daemon *d) {
-    return d->n_sessions == 0 && d->n_peers == 0 && d->n_workers == 0 && d->n_ended == 0;
+    return d->n_sessions == 0 && d->n_peers == 0 && d->n_workers == 0 && d->n_ended == 0 && zygotes_running(d) == 0;
 }
 
 static int on_idle(sd_event_source *source, uint64_t time, void *data) {
@@ -119,7 +123,7 @@ static void check_idle(struct daemon *d) {
 void life_changed(struct daemon *d) {
     int enabled;
     if (d->stopping) {
-        if (d->n_workers == 0)
+        if (d->n_workers == 0 && zygotes_running(d) == 0)
             sd_event_source_set_enabled(d->leave, SD_EVENT_ONESHOT);
         return;
     }

@@ -55,4 +55,30 @@ enum {
     CGROUP_RETRY_USEC = 50 * 1000,
     /* ... this often at most: a minute. */
     CGROUP_TRIES = 1200,
+    /* A zygote's, in which something may live on for as long as it likes: a second, and then only beside others. */
+    CGROUP_ZYGOTE_TRIES = 20,
+
+    /* Requests that one zygote has at the same time, sent and not forked yet. The others wait here, where they can be taken back.
+     */
+    ZYGOTE_IN_FLIGHT = 64,
+    /* A zygote that has not forked a request by then hangs. A fork of many gigabytes takes a second. */
+    ZYGOTE_FORK_SEC = 30,
+    /* ... and after a child was killed that may have had it. */
+    ZYGOTE_DOUBT_USEC = 1000 * 1000,
+    /* How often workers of zygotes are looked at, in case their end was not told. */
+    ZYGOTE_AUDIT_SEC = 5,
+    /* One that closed its socket, which it does when it ends, too. */
+    ZYGOTE_MUTE_USEC = 200 * 1000,
+    /* One that was told to leave, or whose process is gone while requests are under way to its children. */
+    ZYGOTE_LEAVE_SEC = 2,
+    /* After a crash: at once the first time, then this, doubled each time. One that never got ready waits from the first time on.
+     */
+    ZYGOTE_AGAIN_USEC = 500 * 1000,
+    ZYGOTE_AGAIN_MAX_SEC = 30,
+    /* One that was ready for so long begins anew with that. */
+    ZYGOTE_HEALTHY_SEC = 10,
+    /* What a zygote has printed last, for the error that its client sees. */
+    ZYGOTE_OUTPUT_TAIL = 2048,
+    /* One read of it, and the longest line in the log. */
+    ZYGOTE_OUTPUT_LINE = 480,
 };

@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "daemon/limits.h"
+#include "protocol/limits.h"
 
 /* units/forksrv.catalog explains each of these. */
 static const char *const message_ids[LOG_KIND_COUNT] = {
@@ -22,7 +23,11 @@ static const char *const message_ids[LOG_KIND_COUNT] = {
     [LOG_KIND_AUTH] = "6d03f4c9e5b84a90be69a2d18c5f3b77",     [LOG_KIND_TIMEOUT] = "7e14a5daf6c94ba1cf7ab3e29d6a4c88",
     [LOG_KIND_PROTOCOL] = "8f25b6eb07da4cb2d08bc4f3ae7b5d99", [LOG_KIND_LIMIT] = "9036c7fc18eb4dc3e19cd5a4bf8c6eaa",
     [LOG_KIND_WORKER] = "a147d80d29fc4ed4f2ade6b5c09d7fbb",   [LOG_KIND_RESOURCE] = "b258e91e3a0d4fe5a3bef7c6d1ae80cc",
+    [LOG_KIND_ZYGOTE] = "a548d1306ee248d2839df13a893cfa1b",   [LOG_KIND_OUTPUT] = "d844624517954624adf69165ccd914ea",
 };
+
+/* The traceback of a zygote, and some words around it. */
+enum { TEXT_SIZE = LIMIT_TEXT + 256 };
 
 static struct {
     bool quiet;
@@ -49,10 +54,10 @@ static void write_line(int priority, enum log_kind kind, const struct log_peer *
         fprintf(stderr, "forksrvd: %s\n", text);
         return;
     }
-    char fields[6][640];
+    char message[TEXT_SIZE + sizeof "MESSAGE="], fields[5][96];
     struct iovec iov[6];
     int n = 0;
-    snprintf(fields[n++], sizeof fields[0], "MESSAGE=%s", text);
+    snprintf(message, sizeof message, "MESSAGE=%s", text);
     snprintf(fields[n++], sizeof fields[0], "PRIORITY=%d", priority);
     snprintf(fields[n++], sizeof fields[0], "MESSAGE_ID=%s", message_ids[kind]);
     snprintf(fields[n++], sizeof fields[0], "FORKSRV_USER=%s", state.user);
@@ -60,9 +65,10 @@ static void write_line(int priority, enum log_kind kind, const struct log_peer *
         snprintf(fields[n++], sizeof fields[0], "FORKSRV_PEER_PID=%d", (int)peer->pid);
         snprintf(fields[n++], sizeof fields[0], "FORKSRV_PEER_UID=%u", (unsigned)peer->uid);
     }
+    iov[0] = (struct iovec){message, strlen(message)};
     for (int i = 0; i < n; i++)
-        iov[i] = (struct iovec){fields[i], strlen(fields[i])};
-    sd_journal_sendv(iov, n);
+        iov[i + 1] = (struct iovec){fields[i], strlen(fields[i])};
+    sd_journal_sendv(iov, n + 1);
 }
 
 /* Whether this kind may speak now; tells first what was left out before. */
@@ -93,7 +99,7 @@ void log_line(int priority, enum log_kind kind, const struct log_peer *peer, con
         return;
     if (!may_say(priority, kind))
         return;
-    char text[512], line[600];
+    char text[TEXT_SIZE - 64], line[TEXT_SIZE];
     va_list args;
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);

@@ -22,6 +22,8 @@ enum log_kind {
     LOG_KIND_LIMIT,    /* a limit was reached */
     LOG_KIND_WORKER,   /* a worker could not be started, killed or cleaned up after */
     LOG_KIND_RESOURCE, /* no memory, no fds */
+    LOG_KIND_ZYGOTE,   /* a zygote is warm, could not be warmed, or died */
+    LOG_KIND_OUTPUT,   /* a line that a zygote printed */
     LOG_KIND_COUNT,
 };
 

@@ -25,6 +25,7 @@
 #include "daemon/session.h"
 #include "daemon/sweep.h"
 #include "daemon/worker.h"
+#include "daemon/zygote.h"
 
 /* RestartPreventExitStatus= of the units names it: starting again would not help. */
 enum { EXIT_CONFIGURATION = 78 };
@@ -193,6 +194,7 @@ static int set_up_loop(struct daemon *d, struct passed *p) {
         r = reaper_init(d);
     if (r >= 0)
         r = launch_init(d);
+    zygotes_init(d);
     for (unsigned i = 0; i < p->n_listeners && r >= 0; i++)
         r = listener_add(d, steal_fd(&p->listeners[i]));
     if (r >= 0)
@@ -228,7 +230,9 @@ static void tear_down(struct daemon *d) {
     listener_stop(d);
     while ((s = TAILQ_FIRST(&d->peers)) != NULL || (s = TAILQ_FIRST(&d->sessions)) != NULL)
         session_free(s);
+    d->stopping = true;
     worker_table_done(d);
+    zygotes_done(d);
     sweep_done(d);
     launch_done(d);
     reaper_done(d);
@@ -257,6 +261,8 @@ static int run(const struct options *o) {
         config_read(&d.config, d.session_flavour);
     r = set_up_loop(&d, &p);
     if (r >= 0) {
+        zygotes_read(&d);
+        zygotes_warm(&d);
         sd_notify(false, "READY=1\nSTATUS=Ready.");
         log_line(LOG_INFO, LOG_KIND_READY, NULL, "ready as uid %u, version %s", (unsigned)d.uid, PACKAGE_VERSION);
         r = sd_event_loop(d.event);

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-unsigned paths_each(const char *dir, const char *pattern, paths_take *take, struct config *config) {
+unsigned paths_each(const char *dir, const char *pattern, paths_take *take, void *data) {
     struct dirent **names;
     unsigned sum = 0;
     int n = scandir(dir, &names, NULL, alphasort);
@@ -18,7 +18,7 @@ unsigned paths_each(const char *dir, const char *pattern, paths_take *take, stru
         char path[4096];
         if (fnmatch(pattern, names[i]->d_name, FNM_PERIOD) == 0 &&
             (size_t)snprintf(path, sizeof path, "%s/%s", dir, names[i]->d_name) < sizeof path)
-            sum += take(config, path);
+            sum += take(data, path);
         free(names[i]);
     }
     free(names);

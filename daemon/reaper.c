@@ -14,15 +14,17 @@
 #include "daemon/life.h"
 #include "daemon/log.h"
 #include "daemon/oom.h"
+#include "daemon/pidfd.h"
 #include "daemon/report.h"
 #include "daemon/start.h"
 #include "daemon/worker.h"
+#include "daemon/zygote.h"
 
 #ifndef P_PIDFD
 #define P_PIDFD 3
 #endif
 
-enum { BATCH = 64, ASK_USEC = 20000 };
+enum { BATCH = 64, ASK_USEC = 20000, SWEEP_USEC = 100000 };
 
 /* The low bit tells the pipe from the pidfd. Ids, not pointers: an earlier event of the same batch may have freed the worker. */
 static uint64_t tag(const struct worker *w, bool report) {
@@ -48,26 +50,38 @@ void reaper_unwatch(const struct daemon *d, int fd) {
 /* What is left of its group goes, if it was us who ended it; before its pid can be anybody else's. */
 static void kill_rest(const struct worker *w) {
     if (w->reason != 0)
-        kill(-w->pid, SIGKILL);
+        worker_kill_group(w, SIGKILL);
+}
+
+int reaper_wait(int pidfd, int *ret_kind, int *ret_value, struct rusage *ret_usage) {
+    siginfo_t info;
+    info.si_pid = 0;
+    if (syscall(SYS_waitid, P_PIDFD, pidfd, &info, WEXITED | WNOHANG, ret_usage) < 0)
+        return -errno;
+    if (info.si_pid == 0)
+        return 0;
+    *ret_value = info.si_status;
+    *ret_kind = info.si_code == CLD_EXITED ? END_EXITED : info.si_code == CLD_DUMPED ? END_DUMPED : END_KILLED;
+    return 1;
 }
 
 static void on_end(struct worker *w) {
-    siginfo_t info;
+    int kind, value;
     kill_rest(w);
-    info.si_pid = 0;
-    if (syscall(SYS_waitid, P_PIDFD, w->pidfd, &info, WEXITED | WNOHANG, &w->usage) < 0) {
-        /* Nobody else reaps our children; this is our own mistake if it ever happens. */
-        log_line(LOG_ERR, LOG_KIND_WORKER, NULL, "cannot wait for worker %llu: %s", (unsigned long long)w->id, strerror(errno));
+    int r = reaper_wait(w->pidfd, &kind, &value, &w->usage);
+    if (r == -ECHILD && w->zygote != NULL)
+        r = pidfd_end(w->pidfd, &kind, &value);
+    if (r > 0)
+        worker_ended_as(w, kind, value);
+    if (r >= 0)
         return;
-    }
-    if (info.si_pid == 0)
-        return;
-    w->wall = daemon_now(w->d) - w->started;
-    w->end_value = info.si_status;
-    w->end_kind = info.si_code == CLD_EXITED ? END_EXITED : info.si_code == CLD_DUMPED ? END_DUMPED : END_KILLED;
-    if (w->reason == 0)
-        w->reason = w->end_kind == END_EXITED ? REASON_EXITED : REASON_SIGNALLED;
-    worker_ended(w);
+    /* Nobody else reaps our children. Those of a zygote it may have reaped and then gone without a word, on a kernel that does
+     * not know the end any more. */
+    log_line(LOG_ERR, LOG_KIND_WORKER, NULL, "the end of worker %llu cannot be known: %s", (unsigned long long)w->id,
+             strerror(-r));
+    reaper_unwatch(w->d, w->pidfd);
+    if (w->zygote != NULL)
+        worker_lost(w);
 }
 
 /* The pipe's other end is gone: by exec, or by the child's end, which the pidfd then tells, too. */
@@ -98,8 +112,40 @@ static int on_events(sd_event_source *source, int fd, uint32_t revents, void *da
             on_end(w);
     }
     starter_collect(d->starter);
+    reaper_sweep(d);
     life_changed(d);
     return 0;
+}
+
+/* ---- orphans ---- */
+
+/* Processes whose parents have ended, and which came to us because of zygotes. Nothing tells when they end, but it does no harm
+ * either; so they are looked for when there is something to do anyway. */
+void reaper_sweep(struct daemon *d) {
+    siginfo_t info;
+    uint64_t now = daemon_now(d);
+    if (!d->subreaper || now - d->orphans_at < SWEEP_USEC)
+        return;
+    d->orphans_at = now;
+    for (;;) {
+        info.si_pid = 0;
+        if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0)
+            return;
+        /* One that we know is told of by its pidfd. It hides those behind it for now. */
+        if (zygotes_know(d, info.si_pid))
+            return;
+        waitid(P_PID, (id_t)info.si_pid, &info, WEXITED | WNOHANG);
+    }
+}
+
+static int on_orphans(sd_event_source *source, uint64_t time, void *data) {
+    (void)source, (void)time;
+    reaper_sweep(data);
+    return 0;
+}
+
+void reaper_sweep_soon(struct daemon *d) {
+    daemon_timer(d, &d->orphans, 2 * SWEEP_USEC, on_orphans, d);
 }
 
 /* ---- without an epoll entry: by asking ---- */
@@ -137,6 +183,7 @@ int reaper_init(struct daemon *d) {
 
 void reaper_done(struct daemon *d) {
     d->reaper = sd_event_source_unref(d->reaper);
+    d->orphans = sd_event_source_disable_unref(d->orphans);
     d->ask = sd_event_source_unref(d->ask);
     close_fd(d->ends);
     d->ends = -1;

@@ -10,6 +10,7 @@
 
 #include "common/cleanup.h"
 #include "daemon/limits.h"
+#include "daemon/zygote.h"
 
 static uint64_t usec(struct timeval t) {
     return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_usec;
@@ -55,6 +56,8 @@ static void put_worker(struct message_writer *m, const struct worker *w, bool en
     if (w->name[0] != 0)
         message_put_str(m, ATTR_NAME, w->name);
     message_put_str_cut(m, ATTR_PROGRAM, w->program != NULL ? w->program : "", LIMIT_SHOWN_PROGRAM);
+    if (w->zygote != NULL)
+        message_put_str(m, ATTR_ZYGOTE, w->zygote->name);
     if (w->session != NULL)
         message_put_u64(m, ATTR_SESSION, w->session_id);
     message_put_u64(m, ATTR_STARTED_AT, w->started_at);
@@ -124,8 +127,13 @@ static void put_started(struct session *s, uint32_t serial, const struct worker 
     session_dirty(s);
 }
 
+/* A derived zygote's workers nobody asked us for. */
+static bool tells_session(const struct worker *w) {
+    return w->session != NULL && w->serial != 0;
+}
+
 void report_started(struct worker *w) {
-    if (w->session != NULL && (w->flags & (SPAWN_REPORT_STARTED | SPAWN_REPORT_EXECED)) && !w->told_started)
+    if (tells_session(w) && (w->flags & (SPAWN_REPORT_STARTED | SPAWN_REPORT_EXECED)) && !w->told_started)
         put_started(w->session, w->serial, w, w->flags & SPAWN_PIDFD ? w->pidfd : -1, false);
     w->told_started = true;
     tell_watchers(w, EVENT_STARTED, STAGE_NONE, 0, "");
@@ -157,7 +165,7 @@ static void put_exited(struct session *s, uint32_t serial, const struct worker *
 void report_ended(struct worker *w) {
     struct session *s;
     uint32_t serial;
-    if (w->session != NULL)
+    if (tells_session(w))
         put_exited(w->session, w->serial, w);
     /* One by one: an answer that finds no room ends its session, and with it all that the session waits for. */
     while ((s = worker_next_waiter(w, &serial)) != NULL)
@@ -192,7 +200,7 @@ void report_done(struct session *s, uint32_t serial) {
 
 void report_hello(struct session *s, uint32_t serial) {
     const struct cgroup *c = &s->d->cgroup;
-    uint64_t features = FEATURE_EXEC;
+    uint64_t features = FEATURE_EXEC | FEATURE_ZYGOTES;
     if (c->dir >= 0)
         features |= FEATURE_CGROUPS | (c->controllers & CGROUP_MEMORY ? FEATURE_MEMORY : 0) |
                     (c->controllers & CGROUP_TASKS ? FEATURE_TASKS : 0) | (c->controllers & CGROUP_CPU ? FEATURE_CPU : 0);
@@ -226,7 +234,8 @@ void report_list(struct session *s, uint32_t serial) {
     TAILQ_FOREACH(w, &s->d->ended, link)
     list_one(&m, s, serial, &start, w);
     TAILQ_FOREACH(w, &s->d->live, link)
-    list_one(&m, s, serial, &start, w);
+    if (w->pid != 0)
+        list_one(&m, s, serial, &start, w);
     end(&m, s);
     begin(&m, s, MSG_LISTED, 0, serial);
     end(&m, s);

@@ -9,10 +9,13 @@
 
 #include "daemon/launch.h"
 #include "daemon/life.h"
+#include "daemon/limits.h"
 #include "daemon/report.h"
 #include "daemon/worker.h"
+#include "daemon/zygote.h"
 
 enum { SIGNALS = 64 };
+enum { STOCK_FDS = 4 }; /* the least: two pipes, and what its resource tracker and its server need */
 
 static int on_hello(struct session *s, const struct message *m) {
     if (message_u32(m, ATTR_VERSION, PROTOCOL_VERSION) == 0)
@@ -70,18 +73,27 @@ static int on_signal(struct session *s, const struct message *m) {
     return 0;
 }
 
+bool request_may_wait(struct session *s, uint32_t serial) {
+    char text[96];
+    if (s->n_waiters < SESSION_WAITS)
+        return true;
+    s->d->counters.limits_hit++;
+    snprintf(text, sizeof text, "limit: this session waits for %d workers and zygotes already", SESSION_WAITS);
+    report_error(s, serial, EAGAIN, text);
+    return false;
+}
+
 static int on_wait(struct session *s, const struct message *m) {
     struct worker *w = find(s, m);
     if (w == NULL)
         return 0;
-    int r = w->state == WORKER_LIVE ? worker_wait(w, s, m->serial) : 0;
-    if (r == -EAGAIN) {
-        s->d->counters.limits_hit++;
-        report_error(s, m->serial, EAGAIN, "limit: this session waits for 8192 workers already");
-        return 0;
+    if (w->state == WORKER_LIVE) {
+        if (!request_may_wait(s, m->serial))
+            return 0;
+        int r = worker_wait(w, s, m->serial);
+        if (r < 0)
+            return r;
     }
-    if (r < 0)
-        return r;
     report_attached(s, m->serial, w);
     return 0;
 }
@@ -133,9 +145,32 @@ int request_handle(struct session *s, const uint8_t *p, size_t n) {
         return on_wait(s, &m);
     if (m.type == MSG_WATCH)
         return on_watch(s, &m);
+    if (m.type == MSG_ZYGOTE)
+        return zygote_ask(s, &m);
     if (m.type == MSG_BYE)
         return on_bye(s);
     return 0;
+}
+
+int request_handle_stock(struct session *s, unsigned n_fds) {
+    int fds[LIMIT_FDS];
+    char text[LIMIT_TEXT];
+    if (s->d->config.cpython_zygote[0] == 0)
+        return -EPROTONOSUPPORT;
+    if (n_fds < STOCK_FDS || n_fds > LIMIT_FDS || s->fds.count != n_fds || fd_queue_take(&s->fds, n_fds, fds) < 0)
+        return -EBADMSG;
+    int r = fork_launch_stock(s, fds, n_fds, text);
+    life_changed(s->d);
+    if (r < 0) {
+        log_line(LOG_ERR, LOG_KIND_ZYGOTE, &s->peer, "a fork request of CPython's multiprocessing failed: %s", text);
+        session_end(s);
+        return 1;
+    }
+    wire_put_bytes(&s->out, "A", 1);
+    if (s->out.failed)
+        return -ENOMEM;
+    session_dirty(s);
+    return 1;
 }
 
 void request_protocol_error(struct session *s, int error) {
@@ -143,7 +178,8 @@ void request_protocol_error(struct session *s, int error) {
                        : error == -EPERM  ? "a message is not permitted in this state"
                        : error == -ENOMEM ? "no memory"
                        : error == -EPROTONOSUPPORT
-                           ? "not a message of forksrv (a fork request of CPython needs a zygote, and this instance has none)"
+                           ? "not a message of forksrv (a fork request of CPython's multiprocessing needs CPythonZygote= in "
+                             "forksrvd.conf)"
                            : "a message is malformed, or its file descriptors do not match";
     s->d->counters.protocol_errors++;
     log_line(LOG_WARNING, LOG_KIND_PROTOCOL, &s->peer, "a session broke the protocol and is ended: %s", text);

@@ -19,6 +19,7 @@
 #include "daemon/report.h"
 #include "daemon/request.h"
 #include "daemon/worker.h"
+#include "daemon/zygote.h"
 #include "protocol/frame.h"
 
 static int on_io(sd_event_source *source, int fd, uint32_t revents, void *data);
@@ -70,6 +71,7 @@ static void leave_lists(struct session *s) {
 void session_free(struct session *s) {
     struct daemon *d = s->d;
     leave_lists(s);
+    zygote_session_gone(s);
     worker_session_gone(s);
     sd_event_source_disable_unref(s->io);
     sd_event_source_disable_unref(s->linger);
@@ -283,6 +285,7 @@ void session_end(struct session *s) {
         return;
     s->ending = true;
     own_lent_fds(s);
+    zygote_session_gone(s);
     worker_session_gone(s);
     session_dirty(s);
     /* For a peer that does not read. */
@@ -303,9 +306,11 @@ static int handle_frames(struct session *s) {
         const uint8_t *payload;
         size_t size;
         int r = frame_get(wire_buf_head(&s->in), wire_buf_len(&s->in), LIMIT_FRAME, &payload, &size);
-        if (wire_buf_len(&s->in) > 0 && wire_buf_head(&s->in)[0] != 0)
-            r = -EPROTONOSUPPORT;
-        if (r > 0)
+        /* The length of a frame begins with 0. */
+        if (wire_buf_len(&s->in) > 0 && wire_buf_head(&s->in)[0] != 0) {
+            r = request_handle_stock(s, wire_buf_head(&s->in)[0]);
+            size = 1;
+        } else if (r > 0)
             r = request_handle(s, payload, size - FRAME_HEADER);
         else if (r == 0)
             return 0;

@@ -5,6 +5,7 @@
 #include "daemon/limits.h"
 #include "daemon/report.h"
 #include "daemon/start.h"
+#include "daemon/zygote.h"
 
 struct answer {
     struct message_writer m;
@@ -31,6 +32,9 @@ static void put_counters(struct answer *a, const struct daemon *d) {
     number(a, "workers.started", c->started);
     number(a, "workers.failed", c->failed);
     number(a, "workers.ended", c->ended);
+    number(a, "zygotes.running", zygotes_running(d));
+    number(a, "zygotes.started", c->zygotes_started);
+    number(a, "zygotes.forks", c->forks);
     number(a, "sessions.open", d->n_sessions);
     number(a, "sessions.authenticated", c->authenticated);
     number(a, "sessions.protocol-errors", c->protocol_errors);

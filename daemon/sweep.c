@@ -14,49 +14,63 @@
 
 struct swept {
     SLIST_ENTRY(swept) link;
-    uint64_t worker;
+    uint64_t owner;
     unsigned tries;
 };
 
-/* Whether it is done with, well or badly. One that stays is empty, or has a process that even SIGKILL does not reach; systemd
- * removes it with the unit. */
-static bool try_remove(struct daemon *d, uint64_t worker, unsigned tries) {
-    cgroup_kill(&d->cgroup, worker);
-    int r = cgroup_remove(&d->cgroup, worker);
-    if (r == -EBUSY && tries < CGROUP_TRIES)
+/* Whether it is done with, well or badly. A worker's that stays is empty, or has a process that even SIGKILL does not reach;
+ * systemd removes it with the unit. */
+static bool try_remove(struct daemon *d, uint64_t owner, unsigned tries) {
+    bool zygote = owner & CGROUP_ZYGOTE;
+    if (!zygote)
+        cgroup_kill(&d->cgroup, owner);
+    int r = cgroup_remove(&d->cgroup, owner);
+    if (r == -EBUSY && (zygote || tries < CGROUP_TRIES))
         return false;
     if (r < 0 && r != -ENOENT)
-        log_line(LOG_WARNING, LOG_KIND_WORKER, NULL, "cannot remove the cgroup of worker %llu: %s", (unsigned long long)worker,
-                 strerror(-r));
+        log_line(LOG_WARNING, LOG_KIND_WORKER, NULL, "cannot remove the cgroup of %s %llu: %s",
+                 zygote ? "zygote process" : "worker", (unsigned long long)(owner & ~CGROUP_ZYGOTE), strerror(-r));
     return true;
 }
 
+/* A zygote's is not worth waking up for: after a while it is tried again when there is something else to do here. */
+static bool is_urgent(const struct swept *s) {
+    return !(s->owner & CGROUP_ZYGOTE) || s->tries < CGROUP_ZYGOTE_TRIES;
+}
+
+static void try_all(struct daemon *d);
+
 static int on_retry(sd_event_source *source, uint64_t time, void *data) {
     (void)source, (void)time;
-    struct daemon *d = data;
-    struct swept *s, *next, *kept = NULL;
-    for (s = d->swept; s != NULL; s = next) {
-        next = SLIST_NEXT(s, link);
-        if (try_remove(d, s->worker, ++s->tries)) {
-            free(s);
-        } else {
-            SLIST_NEXT(s, link) = kept;
-            kept = s;
-        }
-    }
-    d->swept = kept;
-    if (kept != NULL)
-        daemon_timer(d, &d->sweep, CGROUP_RETRY_USEC, on_retry, d);
+    try_all(data);
     return 0;
 }
 
-void sweep_cgroup(struct daemon *d, uint64_t worker) {
-    if (try_remove(d, worker, 0))
+static void try_all(struct daemon *d) {
+    struct swept *s, *next, *kept = NULL;
+    bool urgent = false;
+    for (s = d->swept; s != NULL; s = next) {
+        next = SLIST_NEXT(s, link);
+        if (try_remove(d, s->owner, ++s->tries)) {
+            free(s);
+            continue;
+        }
+        SLIST_NEXT(s, link) = kept;
+        kept = s;
+        urgent |= is_urgent(s);
+    }
+    d->swept = kept;
+    if (urgent)
+        daemon_timer(d, &d->sweep, CGROUP_RETRY_USEC, on_retry, d);
+}
+
+void sweep_cgroup(struct daemon *d, uint64_t owner) {
+    if (try_remove(d, owner, 0))
         return;
     struct swept *s = malloc(sizeof *s);
     if (s == NULL)
         return;
-    s->worker = worker;
+    s->owner = owner;
     s->tries = 0;
     SLIST_NEXT(s, link) = d->swept;
     d->swept = s;
@@ -67,7 +81,7 @@ void sweep_done(struct daemon *d) {
     while (d->swept != NULL) {
         struct swept *s = d->swept;
         d->swept = SLIST_NEXT(s, link);
-        try_remove(d, s->worker, 0);
+        try_remove(d, s->owner, 0);
         free(s);
     }
     d->sweep = sd_event_source_unref(d->sweep);

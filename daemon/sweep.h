@@ -5,6 +5,7 @@
 
 struct daemon;
 
-/* Kills what is left in an ended worker's cgroup and removes it, now or as soon as the last process is gone. */
-void sweep_cgroup(struct daemon *d, uint64_t worker);
+/* Kills what is left in an ended worker's cgroup and removes it, now or as soon as the last process is gone. A zygote's cgroup is
+ * removed once it is empty: what its workers have left behind goes on, as it does where there are no cgroups. */
+void sweep_cgroup(struct daemon *d, uint64_t owner);
 void sweep_done(struct daemon *d);

@@ -8,10 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "common/cleanup.h"
 #include "daemon/crowd.h"
+#include "daemon/exitpipe.h"
 #include "daemon/life.h"
 #include "daemon/limits.h"
 #include "daemon/log.h"
@@ -20,6 +22,11 @@
 #include "daemon/session.h"
 #include "daemon/start.h"
 #include "daemon/sweep.h"
+#include "daemon/zygote.h"
+
+#ifndef PIDFD_SIGNAL_PROCESS_GROUP
+#define PIDFD_SIGNAL_PROCESS_GROUP (1UL << 2)
+#endif
 
 enum { TABLE_FIRST = 64 };
 
@@ -106,15 +113,17 @@ int worker_new(struct daemon *d, struct session *s, struct worker **ret_worker) 
         table_grow(d);
     w->d = d;
     w->id = ++d->last_worker;
-    w->pidfd = w->report = -1;
-    w->session = s;
-    w->session_id = s->id;
+    w->pidfd = w->report = w->exit_pipe = -1;
     LIST_INIT(&w->waiters);
     table_put(d, w);
     TAILQ_INSERT_TAIL(&d->live, w, link);
-    TAILQ_INSERT_TAIL(&s->workers, w, session_link);
     d->n_workers++;
-    s->n_workers++;
+    if (s != NULL) {
+        w->session = s;
+        w->session_id = s->id;
+        TAILQ_INSERT_TAIL(&s->workers, w, session_link);
+        s->n_workers++;
+    }
     *ret_worker = w;
     return 0;
 }
@@ -142,14 +151,31 @@ static void forget_waiter(struct waiter *waiter) {
     free(waiter);
 }
 
+/* Its zygote may be idle, or done with. */
+static void leave_zygote(struct worker *w) {
+    struct zygote *z = w->zygote;
+    if (w->request != NULL)
+        fork_request_free(w->request);
+    if (w->derived != NULL)
+        incarnation_derived_ended(w->derived);
+    if (w->parent != NULL)
+        incarnation_child_gone(w->parent, w);
+    if (z == NULL || w->state != WORKER_LIVE)
+        return;
+    z->n_workers--;
+    zygote_check_idle(z);
+}
+
 static void release(struct worker *w) {
     crowd_ended(w);
+    leave_zygote(w);
     close_pidfd(w);
     leave_session(w);
     if (w->report >= 0)
         reaper_unwatch(w->d, w->report);
     close_fd(w->report);
-    w->report = -1;
+    close_fd(w->exit_pipe);
+    w->report = w->exit_pipe = -1;
     w->timer = sd_event_source_unref(w->timer);
     while (!LIST_EMPTY(&w->waiters))
         forget_waiter(LIST_FIRST(&w->waiters));
@@ -169,8 +195,6 @@ void worker_free(struct worker *w) {
 }
 
 int worker_wait(struct worker *w, struct session *s, uint32_t serial) {
-    if (s->n_waiters == SESSION_WAITS)
-        return -EAGAIN;
     struct waiter *waiter = calloc(1, sizeof *waiter);
     if (waiter == NULL)
         return -ENOMEM;
@@ -206,11 +230,23 @@ void worker_session_gone(struct session *s) {
 
 /* ---- ending it ---- */
 
-/* It leads a group of its own, unless it did not get that far yet. Its pid is its own until we reap it. */
-static int kill_group(const struct worker *w, int signo) {
-    /* Without a process yet: 0 would mean our own group. */
-    if (w->pid <= 0)
+/* Somebody else may have reaped it by now, so that its pid says nothing. Where the kernel cannot signal a group by pidfd (before
+ * 6.9), one that answers to its pidfd still has its pid. */
+static int kill_forked_group(const struct worker *w, int signo) {
+    if (syscall(SYS_pidfd_send_signal, w->pidfd, signo, NULL, PIDFD_SIGNAL_PROCESS_GROUP) == 0)
+        return 0;
+    if (errno != EINVAL || syscall(SYS_pidfd_send_signal, w->pidfd, 0, NULL, 0) < 0)
+        return -errno;
+    return kill(-w->pid, signo) < 0 && kill(w->pid, signo) < 0 ? -errno : 0;
+}
+
+int worker_kill_group(const struct worker *w, int signo) {
+    /* Without a process yet: 0 would mean our own group, and 1 everybody. */
+    if (w->pid <= 1)
         return -ESRCH;
+    if (w->zygote != NULL)
+        return kill_forked_group(w, signo);
+    /* It leads a group of its own, unless it did not get that far yet. Its pid is its own until we reap it. */
     if (kill(-w->pid, signo) == 0)
         return 0;
     return errno == ESRCH && kill(w->pid, signo) == 0 ? 0 : -errno;
@@ -219,7 +255,7 @@ static int kill_group(const struct worker *w, int signo) {
 void worker_kill(struct worker *w) {
     if (w->own_cgroup)
         cgroup_kill(&w->d->cgroup, w->id);
-    int r = kill_group(w, SIGKILL);
+    int r = worker_kill_group(w, SIGKILL);
     if (r < 0 && r != -ESRCH)
         log_line(LOG_ERR, LOG_KIND_WORKER, NULL, "cannot end worker %llu (pid %d): %s", (unsigned long long)w->id, (int)w->pid,
                  strerror(-r));
@@ -239,9 +275,13 @@ void worker_terminate(struct worker *w, enum end_reason reason) {
     if (w->reason != 0 || w->state != WORKER_LIVE)
         return;
     w->reason = reason;
-    int r = kill_group(w, SIGTERM);
+    if (w->request != NULL) {
+        fork_cancel(w->request);
+        return;
+    }
+    int r = worker_kill_group(w, SIGTERM);
     /* A stopped one would not hear it. */
-    kill_group(w, SIGCONT);
+    worker_kill_group(w, SIGCONT);
     if (r < 0 || w->grace == 0 || daemon_timer(w->d, &w->timer, w->grace, on_timer, w) < 0)
         worker_kill(w);
 }
@@ -252,7 +292,7 @@ int worker_set_time_limit(struct worker *w, uint64_t usec) {
 
 int worker_signal(struct worker *w, int signo, uint32_t flags) {
     /* Stopped before its exec it would keep a slot of all, and maybe fds of others. Every other signal waits until then. */
-    if (signo == SIGSTOP && starter_is_starting(w->slot, w->id))
+    if ((signo == SIGSTOP && starter_is_starting(w->slot, w->id)) || w->pid == 0)
         return -EAGAIN;
     if (flags & SIGNAL_ALL) {
         if (signo != SIGKILL)
@@ -262,7 +302,9 @@ int worker_signal(struct worker *w, int signo, uint32_t flags) {
         return cgroup_kill(&w->d->cgroup, w->id);
     }
     if (flags & SIGNAL_GROUP)
-        return kill_group(w, signo);
+        return worker_kill_group(w, signo);
+    if (w->zygote != NULL)
+        return syscall(SYS_pidfd_send_signal, w->pidfd, signo, NULL, 0) < 0 ? -errno : 0;
     return kill(w->pid, signo) < 0 ? -errno : 0;
 }
 
@@ -305,6 +347,21 @@ static void clean_cgroup(struct worker *w) {
     sweep_cgroup(w->d, w->id);
 }
 
+void worker_ended_as(struct worker *w, int kind, int value) {
+    w->wall = daemon_now(w->d) - w->started;
+    w->end_kind = kind;
+    w->end_value = value;
+    if (w->reason == 0)
+        w->reason = kind == END_EXITED ? REASON_EXITED : REASON_SIGNALLED;
+    worker_ended(w);
+}
+
+void worker_lost(struct worker *w) {
+    w->wall = daemon_now(w->d) - w->started;
+    w->end_kind = END_UNKNOWN;
+    worker_ended(w);
+}
+
 void worker_ended(struct worker *w) {
     struct daemon *d = w->d;
     enum stage stage;
@@ -325,6 +382,8 @@ void worker_ended(struct worker *w) {
     if (!w->told_started)
         report_started(w);
     report_ended(w);
+    if (w->pipe_is_ours)
+        exit_pipe_write(w->exit_pipe, w->end_kind, w->end_value);
     if (w->flags & SPAWN_DETACHED)
         keep_end(w);
     else

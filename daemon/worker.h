@@ -14,6 +14,9 @@
 
 struct slot;
 struct held;
+struct fork_request;
+struct incarnation;
+struct zygote;
 
 enum worker_state { WORKER_LIVE, WORKER_ENDED };
 
@@ -30,6 +33,7 @@ struct worker {
     struct worker *next_in_table;
     TAILQ_ENTRY(worker) link;         /* in d->live or d->ended */
     TAILQ_ENTRY(worker) session_link; /* in session->workers, if session is not NULL */
+    TAILQ_ENTRY(worker) child_link;   /* in parent->children, if parent is not NULL */
     uint64_t id;
     enum worker_state state;
     uint32_t flags; /* SPAWN_* */
@@ -38,10 +42,18 @@ struct worker {
     uint64_t session_id;
     LIST_HEAD(, waiter) waiters;
     pid_t pid;
-    int pidfd;         /* owned; -1 once ended */
-    int report;        /* owned: end of the pipe that closes at its exec; -1 */
-    struct slot *slot; /* borrowed from the starter; NULL */
-    struct held *held; /* owned: fds that must stay open until the child has its own; NULL */
+    int pidfd;                    /* owned; -1 once ended */
+    int report;                   /* owned: end of the pipe that closes at its exec; -1 */
+    struct slot *slot;            /* borrowed from the starter; NULL */
+    struct held *held;            /* owned: fds that must stay open until the child has its own; NULL */
+    struct zygote *zygote;        /* where it comes from; NULL: the exec engine */
+    struct fork_request *request; /* owned: it is not forked yet */
+    struct incarnation *parent;   /* that forked it; NULL: none, or not yet */
+    struct incarnation *derived;  /* owned: the zygote that it has become */
+    unsigned late;                /* looks at it that found it ended */
+    bool end_known;               /* its parent has told its end, and not yet what it used */
+    int exit_pipe;                /* owned: where its client reads how it has ended; -1 */
+    bool pipe_is_ours;            /* nobody else is left who would write there */
     bool has_oom_score_adj;
     int oom_score_adj;
     bool told_started;
@@ -63,7 +75,7 @@ struct worker {
 int worker_table_init(struct daemon *d);
 void worker_table_done(struct daemon *d);
 
-/* A worker without a process yet, in the table. */
+/* A worker without a process yet, in the table. The session may be NULL. */
 int worker_new(struct daemon *d, struct session *s, struct worker **ret_worker);
 void worker_free(struct worker *w);
 
@@ -71,7 +83,7 @@ struct worker *worker_find(const struct daemon *d, uint64_t id);
 /* -ESRCH, or -EEXIST if several live ones, or (if none lives) several ended ones have that name. */
 int worker_find_name(const struct daemon *d, const char *name, struct worker **ret_worker);
 
-/* -EAGAIN: the session waits for too many already. */
+/* See request_may_wait. */
 int worker_wait(struct worker *w, struct session *s, uint32_t serial);
 /* Takes one of those who wait off its list; NULL after the last one. */
 struct session *worker_next_waiter(struct worker *w, uint32_t *ret_serial);
@@ -81,8 +93,14 @@ void worker_session_gone(struct session *s);
 /* SIGTERM to its process group now, SIGKILL to all of it after its grace time. The first reason counts. */
 void worker_terminate(struct worker *w, enum end_reason reason);
 void worker_kill(struct worker *w);
+/* -ESRCH: nobody is left in it. */
+int worker_kill_group(const struct worker *w, int signo);
 int worker_signal(struct worker *w, int signo, uint32_t flags);
 int worker_set_time_limit(struct worker *w, uint64_t usec);
 
 /* Its process is gone and reaped: tells who wants to know, then keeps or frees it. */
 void worker_ended(struct worker *w);
+/* The kernel does not know its end any more: neither do we, and say so. */
+void worker_lost(struct worker *w);
+/* The same from what its parent knows of the end: END_*, and a code or signal. */
+void worker_ended_as(struct worker *w, int kind, int value);

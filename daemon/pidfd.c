@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Questions about a process that is not our child. The kernel's newer answers are used where it has them; nothing is guessed. */
+#include "daemon/pidfd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/cleanup.h"
+#include "protocol/message.h"
+
+/* <linux/pidfd.h> of the systems that we build on does not have them yet. */
+struct info {
+    uint64_t mask, cgroup;
+    uint32_t pid, tgid, ppid, ruid, rgid, euid, egid, suid, sgid, fsuid, fsgid;
+    int32_t exit_code;
+};
+#define GET_INFO _IOWR(0xff, 11, struct info)
+enum { INFO_EXIT = 1 << 3 };
+
+/* Before 6.13. The file is our own, so that an undumpable process may read it as well. */
+static int pid_of_fdinfo(int pidfd, pid_t *ret_pid) {
+    char path[64], text[512];
+    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", pidfd);
+    auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
+    if (n < 0)
+        return -errno;
+    text[n] = 0;
+    const char *line = strstr(text, "\nPid:");
+    if (line == NULL)
+        return -EINVAL;
+    long pid = strtol(line + 5, NULL, 10);
+    if (pid <= 0)
+        return -ESRCH;
+    *ret_pid = (pid_t)pid;
+    return 0;
+}
+
+int pidfd_pid(int pidfd, pid_t *ret_pid) {
+    struct info info = {0};
+    if (ioctl(pidfd, GET_INFO, &info) < 0)
+        return errno == ENOTTY || errno == EINVAL ? pid_of_fdinfo(pidfd, ret_pid) : -errno;
+    if (info.tgid == 0)
+        return -ESRCH;
+    *ret_pid = (pid_t)info.tgid;
+    return 0;
+}
+
+int pidfd_end(int pidfd, int *ret_kind, int *ret_value) {
+    struct info info = {.mask = INFO_EXIT};
+    if (ioctl(pidfd, GET_INFO, &info) < 0)
+        return -ECHILD;
+    /* A kernel that does not know the question leaves the bit out. So does one whose process has not been reaped. */
+    if (!(info.mask & INFO_EXIT))
+        return info.tgid != 0 ? 0 : -ECHILD;
+    int status = info.exit_code;
+    *ret_kind = WIFEXITED(status) ? END_EXITED : WCOREDUMP(status) ? END_DUMPED : END_KILLED;
+    *ret_value = WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status);
+    return 1;
+}

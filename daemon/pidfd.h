@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <sys/types.h>
+
+/* What the kernel tells of a process by its pidfd, whoever its parent is. */
+
+/* Its pid, as we see it. -ESRCH: it ended and was reaped, or is in another pid namespace; -EINVAL: not a pidfd. */
+int pidfd_pid(int pidfd, pid_t *ret_pid);
+
+/* How it ended, although somebody else has reaped it: kernel 6.15 and later. 1 with END_* and a code or signal; 0: it has not
+ * been reaped yet; -ECHILD: this kernel does not tell. */
+int pidfd_end(int pidfd, int *ret_kind, int *ret_value);

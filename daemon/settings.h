@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Configuration files, read by inih into a struct that a table describes. A wrong line is logged with file and line, and
+ * otherwise has no effect: the others still count. */
+
+/* A list of words, as one block: one string after the other, each with its NUL. */
+struct words {
+    char *data; /* owned, or NULL */
+    size_t size, count;
+};
+
+enum setting_type {
+    SETTING_COUNT,  /* uint64_t */
+    SETTING_SPAN,   /* uint64_t, microseconds: "5", "5s", "1min 30s" */
+    SETTING_SIZE,   /* uint64_t, bytes: "64M" */
+    SETTING_NUMBER, /* int64_t, may be negative */
+    SETTING_BOOL,   /* bool */
+    SETTING_CHOICE, /* unsigned: index into `choices` */
+    SETTING_STRING, /* char *, owned; NULL: empty */
+    SETTING_PATH,   /* the same, absolute */
+    SETTING_WORDS,  /* struct words: appended to; an empty value takes back those before */
+    SETTING_OWN,    /* by `own` */
+};
+
+struct settings_reading;
+
+struct setting {
+    const char *section, *name;
+    enum setting_type type;
+    size_t offset; /* in the struct */
+    uint64_t otherwise;
+    uint64_t least, most;       /* of COUNT, SPAN, SIZE; of NUMBER as int64_t; of STRING and WORDS `most` bytes */
+    const char *const *choices; /* of CHOICE; NULL ends them */
+    void (*own)(struct settings_reading *r, void *target, const char *value);
+};
+
+/* What is being read. `target` and the table describe each other. */
+struct settings_reading {
+    const struct setting *table;
+    size_t count;
+    void *target;
+    /* private to settings.c */
+    const char *path;
+    void *file;
+    unsigned line, wrong;
+};
+
+/* Numbers, choices and truths get what the table has for them; strings and lists become empty, without freeing. */
+void settings_defaults(const struct setting *table, size_t count, void *target);
+/* Frees strings and lists. */
+void settings_done(const struct setting *table, size_t count, void *target);
+
+/* Reads one file over what is there. Returns the number of wrong lines; 0 also if there is no such file (ret_found, which may be
+ * NULL, tells). */
+unsigned settings_read(const struct setting *table, size_t count, void *target, const char *path, bool *ret_found);
+
+/* For `own`: the line has no effect because of this value. */
+void settings_complain(struct settings_reading *r, const char *what, const char *value, const char *why);
+
+bool settings_parse_count(const char *text, uint64_t *ret);
+/* Adds one word. False: no memory. */
+bool words_add(struct words *w, const char *word, size_t size);
+void words_done(struct words *w);

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The table of declared zygotes: which there are, and as what they are declared. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/paths.h"
+#include "daemon/zygote.h"
+
+/* ---- the table ---- */
+
+/* A user's own declarations are for instances that nobody but her has a key of in a place that her programs can read. */
+static bool takes_own_files(const struct daemon *d) {
+    return d->session_flavour || d->private_instance;
+}
+
+static struct zygote *find(const struct daemon *d, const char *name) {
+    struct zygote *z;
+    TAILQ_FOREACH(z, &d->zygotes, link)
+    if (strcmp(z->name, name) == 0)
+        return z;
+    return NULL;
+}
+
+static struct zygote *zygote_new(struct daemon *d, const char *name) {
+    struct zygote *z = calloc(1, sizeof *z), *next;
+    if (z == NULL)
+        return NULL;
+    z->d = d;
+    snprintf(z->name, sizeof z->name, "%s", name);
+    declaration_init(&z->declaration);
+    TAILQ_INIT(&z->waiting);
+    TAILQ_INIT(&z->askers);
+    TAILQ_FOREACH(next, &d->zygotes, link)
+    if (strcmp(next->name, name) > 0)
+        break;
+    if (next != NULL)
+        TAILQ_INSERT_BEFORE(next, z, link);
+    else
+        TAILQ_INSERT_TAIL(&d->zygotes, z, link);
+    return z;
+}
+
+/* Returns the number of wrong lines. */
+static unsigned read_declaration(struct zygote *z) {
+    struct declaration fresh;
+    unsigned wrong = 0;
+    z->declared = declaration_read(z->name, takes_own_files(z->d), &fresh, &wrong);
+    if (z->declared) {
+        declaration_done(&z->declaration);
+        z->declaration = fresh;
+    }
+    return wrong;
+}
+
+static void take_name(void *data, const char *name) {
+    struct daemon *d = data;
+    if (find(d, name) == NULL)
+        zygote_new(d, name);
+}
+
+void zygotes_init(struct daemon *d) {
+    TAILQ_INIT(&d->zygotes);
+    TAILQ_INIT(&d->incarnations);
+}
+
+static void zygote_free(struct zygote *z) {
+    TAILQ_REMOVE(&z->d->zygotes, z, link);
+    zygote_forget_askers(z);
+    sd_event_source_disable_unref(z->idle);
+    sd_event_source_disable_unref(z->again);
+    declaration_done(&z->declaration);
+    free(z->trouble);
+    free(z);
+}
+
+void zygotes_done(struct daemon *d) {
+    struct zygote *z;
+    incarnation_free_all(d);
+    while ((z = TAILQ_FIRST(&d->zygotes)) != NULL)
+        zygote_free(z);
+}
+
+int zygote_find(struct daemon *d, const char *name, struct zygote **ret_zygote, char ret_what[ZYGOTE_WHAT]) {
+    if (!declaration_name_is_fine(name)) {
+        snprintf(ret_what, ZYGOTE_WHAT, "that is no name of a zygote: letters, digits, '-', '_' and '.', not at the start");
+        return -EINVAL;
+    }
+    char own[LIMIT_PATH] = "";
+    struct zygote *z = find(d, name);
+    bool known = z != NULL;
+    if (!known)
+        z = zygote_new(d, name);
+    if (z != NULL && !z->declared)
+        read_declaration(z);
+    if (z != NULL && z->declared) {
+        *ret_zygote = z;
+        return 0;
+    }
+    if (z != NULL && !known)
+        zygote_free(z);
+    if (takes_own_files(d))
+        paths_user_config(own, sizeof own, "zygotes");
+    snprintf(ret_what, ZYGOTE_WHAT,
+             "there is no zygote \"%s\": no %s.conf in %.*s%s" PATH_SYSCONF "/zygotes or " PATH_DATA "/zygotes", name, name,
+             ZYGOTE_WHAT / 2, own, own[0] != 0 ? ", " : "");
+    return -ENOENT;
+}
+
+bool zygotes_know(const struct daemon *d, pid_t pid) {
+    const struct incarnation *i;
+    const struct worker *w;
+    TAILQ_FOREACH(i, &d->incarnations, link)
+    if (i->pid == pid && i->state != INCARNATION_GONE)
+        return true;
+    TAILQ_FOREACH(w, &d->live, link)
+    if (w->pid == pid)
+        return true;
+    return false;
+}
+
+unsigned zygotes_running(const struct daemon *d) {
+    const struct incarnation *i;
+    unsigned n = 0;
+    TAILQ_FOREACH(i, &d->incarnations, link)
+    n += i->state != INCARNATION_GONE && i->derived == NULL;
+    return n;
+}
+
+/* ---- again ---- */
+
+unsigned zygote_read(struct zygote *z) {
+    unsigned wrong = read_declaration(z);
+    zygote_was_read(z);
+    return wrong;
+}
+
+unsigned zygotes_read(struct daemon *d) {
+    struct zygote *z;
+    unsigned wrong = declaration_each(takes_own_files(d), take_name, d);
+    TAILQ_FOREACH(z, &d->zygotes, link)
+    wrong += zygote_read(z);
+    return wrong;
+}
