@@ -170,7 +170,8 @@ class Session:
               time_limit: float | None = None, grace: float | None = None, name: str | None = None, memory_max: int | None = None,
               tasks_max: int | None = None, cpu_weight: int | None = None, detached: bool = False, process_group: bool = False,
               no_new_privs: bool = False, own_cgroup: bool = False, report: str | None = "exec", pidfd: bool = True, zygote: str | None = None,
-              text: bool = False, encoding: str | None = None, errors: str | None = None, timeout: float | None = None) -> Worker:
+              derived: bool = False, text: bool = False, encoding: str | None = None, errors: str | None = None,
+              timeout: float | None = None) -> Worker:
         """Starts a worker and returns its handle.
 
         argv            the arguments; the first is the program, unless `program` says otherwise.
@@ -194,7 +195,9 @@ class Session:
         report          "exec": return once the program runs, so that a failed exec raises here. "start": once the process exists.
                         None: do not wait for an answer at all; a failure is told by wait(). This is cheapest.
         pidfd           whether to have a pidfd with the report.
-        zygote          have the zygote of that name fork the worker, instead of executing a program.
+        zygote          have the zygote of that name fork the worker, instead of executing a program. For one that runs Python, argv is what
+                        python3 would get: ["script.py", "a"], ["-m", "pkg"], ["-c", "code"]; see forksrv.zygote(5).
+        derived         the worker becomes a zygote of this session's own, on top of that one; see forksrv-zygote(7).
         text, encoding, errors  pipes for str instead of bytes, as in subprocess.
         timeout         seconds to wait for the report. Should the worker still be started later, it is killed at once.
 
@@ -207,7 +210,7 @@ class Session:
                         oom_score_adj=oom_score_adj, blocked_signals=blocked_signals, ignored_signals=ignored_signals, time_limit=time_limit,
                         grace=grace, name=name, memory_max=memory_max, tasks_max=tasks_max, cpu_weight=cpu_weight, detached=detached,
                         process_group=process_group, no_new_privs=no_new_privs, own_cgroup=own_cgroup, report=report, pidfd=pidfd,
-                        zygote=zygote)
+                        zygote=zygote, derived=derived)
             pump = self._pump
             state = self._start(lambda: pump.core.spawn(spec.body, spec.fds, spec.program, spec.cwd), report is not None, timeout)
             return Worker(self, state, argv, standard, text_of(text, encoding, errors))

@@ -75,6 +75,10 @@ class NoWorkerError(RequestError, ProcessLookupError):
     """There is no such worker, or it ended already (ESRCH)."""
 
 
+class EndUnknownError(Error):
+    """The worker has ended, and nobody knows how (ENODATA): its zygote has not told it, and the kernel has forgotten."""
+
+
 class AmbiguousNameError(RequestError, FileExistsError):
     """Several workers have that name (EEXIST): use the id."""
 
@@ -90,7 +94,7 @@ class SpawnError(Error):
     """A worker could not be started. Nothing runs.
 
     stage: where it failed: "request", "limit", "cgroup", "clone", "signals", "session", "fds", "cwd", "rlimit", "nice",
-    "oom-score-adj", "privileges", "exec". filename: the program or the folder that is meant.
+    "oom-score-adj", "privileges", "exec", "zygote". filename: the program or the folder that is meant.
 
     It is raised as the subclass that is an exception of Python for the same errno, where there is one.
     """
@@ -150,6 +154,10 @@ def request_error(number: int, text: str) -> RequestError:
 
 def timed_out(text: str) -> TimeoutExpired:
     return TimeoutExpired(_errno.ETIMEDOUT, text)
+
+
+def end_unknown(worker: int) -> EndUnknownError:
+    return EndUnknownError(_errno.ENODATA, "worker %d has ended, and nobody knows how: its zygote has not told it" % worker)
 
 
 def forked(peer: str, pid: int) -> ForkedError:

@@ -43,7 +43,7 @@ class Handle:
     @property
     def state(self) -> str:
         """"submitted" (no answer yet), "running", "failed" (it never ran), "ended", or "lost" (the session was lost first: its end is not
-        known here)."""
+        known here). An end that its zygote has not told is "ended", with an `end` that has no code and no signal."""
         return self._state.state
 
     @property
@@ -59,7 +59,10 @@ class Handle:
     def _result(self) -> int:
         """Of one that is over."""
         if self._state.end is not None:
-            return self._state.end.returncode
+            code = self._state.end.returncode
+            if code is None:
+                raise _errors.end_unknown(self._state.id)
+            return code
         if self._state.error is not None:
             raise self._state.error.with_traceback(None)
         raise self._core.lost_error()

@@ -23,7 +23,8 @@ NAMES = "control:forksrv.authkey:forksrv.alive"
 PASSED = 3
 FIRST_FREE_FD = 10  # above every number that the child fills
 SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
-INHERITED = ("PATH", "HOME", "LANG", "XDG_RUNTIME_DIR", "ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS", "LLVM_PROFILE_FILE")
+INHERITED = ("PATH", "HOME", "LANG", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "FORKSRV_PYTHON_DIR", "FORKSRV_ZYGOTE_DSO",
+             "ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS", "LLVM_PROFILE_FILE")
 INHERITED_PREFIXES = ("LC_", "GCOV_PREFIX")
 # Where a distribution or `make install` may have put it; only asked where the package was not installed together with it.
 USUAL = ("/usr/libexec/forksrv/forksrvd", "/usr/local/libexec/forksrv/forksrvd", "/usr/lib/forksrv/forksrvd", "/usr/local/lib/forksrv/forksrvd")

@@ -39,7 +39,8 @@ class Record:
 
 
 class End(Record):
-    """How a worker ended. Times are seconds, sizes KiB."""
+    """How a worker ended. Times are seconds, sizes KiB. One with neither a code nor a signal has ended in a way that nobody knows: its zygote
+    has not told it."""
 
     __slots__ = {
         "code": "The exit code, 0 to 255; None if a signal ended it.",
@@ -68,9 +69,9 @@ class End(Record):
     involuntary_switches: int
 
     @property
-    def returncode(self) -> int:
-        """As subprocess has it: the exit code, or the negative number of the signal."""
-        return self.code if self.code is not None else -(self.signal or 0)
+    def returncode(self) -> int | None:
+        """As subprocess has it: the exit code, or the negative number of the signal. None: nobody knows."""
+        return self.code if self.code is not None else -self.signal if self.signal is not None else None
 
 
 class WorkerInfo(Record):
@@ -81,6 +82,7 @@ class WorkerInfo(Record):
         "pid": "Its process id; 0 if it has none.",
         "name": 'What spawn() named it; "" if it has no name.',
         "program": "What it executes.",
+        "zygote": 'The name of the zygote that forked it; "" if it was executed.',
         "running": "Whether it runs.",
         "detached": "As spawn() was told.", "process_group": "As spawn() was told.", "no_new_privs": "As spawn() was told.",
         "own_cgroup": "As spawn() was told.",
@@ -93,6 +95,7 @@ class WorkerInfo(Record):
     pid: int
     name: str
     program: str
+    zygote: str
     running: bool
     detached: bool
     process_group: bool
@@ -125,14 +128,14 @@ class Hello(Record):
     __slots__ = {
         "protocol": "The version of its protocol.",
         "software": 'Its name and version: "forksrv 0.1.0".',
-        "features": 'A frozenset of "exec", "cgroups", "memory", "tasks", "cpu"; what a newer server has besides is not listed.',
+        "features": 'A frozenset of "exec", "cgroups", "memory", "tasks", "cpu", "zygotes"; what a newer server has besides is not listed.',
     }
     protocol: int
     software: str
     features: frozenset[str]
 
 
-FEATURES = ("exec", "cgroups", "memory", "tasks", "cpu")
+FEATURES = ("exec", "cgroups", "memory", "tasks", "cpu", "zygotes")
 REASONS = ("unknown", "exited", "signalled", "time-limit", "session-ended", "stopped")
 KINDS = ("", "started", "failed", "ended", "lost")
 
@@ -141,8 +144,9 @@ def end(fields: dict[str, Any]) -> End:
     """From END, RUSAGE and WALL. What is missing is 0."""
     kind, value, reason = fields.get("end", (_wire.END_EXITED, 0, 0))
     usage = (*fields.get("rusage", ()), *(0,) * 9)
-    exited = kind == _wire.END_EXITED
-    return End(value & 0xFF if exited else None, None if exited else value & 0x7F, kind == _wire.END_DUMPED,
+    code = value & 0xFF if kind == _wire.END_EXITED else None
+    signal = value & 0x7F if kind in (_wire.END_KILLED, _wire.END_DUMPED) else None
+    return End(code, signal, kind == _wire.END_DUMPED,
                REASONS[reason] if reason < len(REASONS) else REASONS[0], fields.get("wall", 0) * MICRO, usage[0] * MICRO, usage[1] * MICRO,
                *usage[2:9])
 
@@ -150,7 +154,8 @@ def end(fields: dict[str, Any]) -> End:
 def info(fields: dict[str, Any]) -> WorkerInfo:
     flags = fields.get("flags", 0)
     ended = "end" in fields
-    return WorkerInfo(fields.get("worker", 0), fields.get("pid", 0), fields.get("name", ""), fields.get("program", ""), not ended,
+    return WorkerInfo(fields.get("worker", 0), fields.get("pid", 0), fields.get("name", ""), fields.get("program", ""), fields.get("zygote", ""),
+                      not ended,
                       bool(flags & _wire.DETACHED), bool(flags & _wire.PROCESS_GROUP), bool(flags & _wire.NO_NEW_PRIVS),
                       bool(flags & _wire.OWN_CGROUP), fields.get("session"), fields.get("started_at", 0) * MICRO,
                       fields.get("wall", 0) * MICRO, end(fields) if ended else None)

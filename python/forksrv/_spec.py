@@ -155,7 +155,7 @@ class Spec:
                  blocked_signals: Iterable[int] = (), ignored_signals: Iterable[int] = (), time_limit: float | None = None,
                  grace: float | None = None, name: str | None = None, memory_max: int | None = None, tasks_max: int | None = None,
                  cpu_weight: int | None = None, detached: bool = False, process_group: bool = False, no_new_privs: bool = False,
-                 own_cgroup: bool = False, report: str | None = "exec", pidfd: bool = True, zygote: str | None = None) -> None:
+                 own_cgroup: bool = False, report: str | None = "exec", pidfd: bool = True, zygote: str | None = None, derived: bool = False) -> None:
         words = argv_of(argv)
         argv_bytes, (environ_bytes, count) = _strings(words), environ_of(env)
         _check_args(argv_bytes, environ_bytes, len(words) + count)
@@ -163,7 +163,7 @@ class Spec:
         fdmap, self.fds = fdmap_of(fds)
         parts = [_wire.put(_A["argv"], argv_bytes), _wire.put_str(_A["cwd"], folder),
                  _wire.put_u32(_A["umask"], _caller.umask() if umask is None else number(umask, 0, 0o777, "umask")),
-                 _wire.put_u32(_A["flags"], _flags(detached, process_group, no_new_privs, own_cgroup, report, pidfd))]
+                 _wire.put_u32(_A["flags"], _flags(detached, process_group, no_new_privs, own_cgroup, derived, report, pidfd))]
         if environ_bytes:
             parts.append(_wire.put(_A["environ"], environ_bytes))
         if fdmap:
@@ -191,14 +191,15 @@ def _folder(cwd: Word | None) -> bytes:
     return folder if folder.startswith(b"/") else path(os.path.join(os.fsencode(_caller.folder()), folder), "cwd")
 
 
-def _flags(detached: bool, process_group: bool, no_new_privs: bool, own_cgroup: bool, report: str | None, pidfd: bool) -> int:
+def _flags(detached: bool, process_group: bool, no_new_privs: bool, own_cgroup: bool, derived: bool, report: str | None,
+           pidfd: bool) -> int:
     if report not in _REPORTS:
         raise ValueError('report must be "exec", "start" or None, not %r' % (report,))
     flags = _REPORTS[report]
     if pidfd and flags:
         flags |= _wire.PIDFD
     for wanted, flag in ((detached, _wire.DETACHED), (process_group, _wire.PROCESS_GROUP), (no_new_privs, _wire.NO_NEW_PRIVS),
-                         (own_cgroup, _wire.OWN_CGROUP)):
+                         (own_cgroup, _wire.OWN_CGROUP), (derived, _wire.DERIVED)):
         if wanted:
             flags |= flag
     return flags

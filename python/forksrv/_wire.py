@@ -45,13 +45,13 @@ REPORT_STARTED, REPORT_EXECED, PIDFD = 1 << 8, 1 << 9, 1 << 10
 # SIGNAL_FLAGS
 SIGNAL_GROUP, SIGNAL_ALL = 1 << 0, 1 << 1
 # The kinds of END, and of EVENT
-END_EXITED, END_KILLED, END_DUMPED = 1, 2, 3
+END_UNKNOWN, END_EXITED, END_KILLED, END_DUMPED = 0, 1, 2, 3
 EVENT_STARTED, EVENT_FAILED, EVENT_ENDED, EVENT_LOST = 1, 2, 3, 4
 # The actions of ZYGOTE
 ZYGOTE_LIST, ZYGOTE_WARM, ZYGOTE_STOP, ZYGOTE_RELOAD = 1, 2, 3, 4
 
 STAGES = ("none", "request", "limit", "cgroup", "clone", "signals", "session", "fds", "cwd", "rlimit", "nice", "oom-score-adj", "privileges",
-          "exec")
+          "exec", "zygote")
 
 
 class Malformed(Exception):

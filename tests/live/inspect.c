@@ -15,6 +15,12 @@
 
 extern char **environ;
 
+/* The same look from a worker of a zygote of shared objects. */
+#ifdef INSPECT_MODULE
+#define main forksrv_main
+int forksrv_main(int argc, char **argv);
+#endif
+
 static void show_fds(void) {
     auto_dir dir = opendir("/proc/self/fd");
     const struct dirent *e;

@@ -16,6 +16,7 @@ import traceback
 import wire
 
 BUILD = os.environ.get("top_builddir", ".")
+SOURCE = os.path.abspath(os.environ.get("top_srcdir", "."))
 DAEMON = os.environ.get("FORKSRV_DAEMON") or os.path.join(BUILD, "forksrvd")
 COMMAND = os.path.join(BUILD, "forksrv")
 DEADLINE = 30
@@ -31,8 +32,10 @@ for inherited in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
 
 
 class Daemon:
-    def __init__(self, config="", nofile=None, before=None, args=()):
-        """before() runs in the daemon's process ahead of it; args are the daemon's."""
+    def __init__(self, config="", nofile=None, before=None, args=(), zygotes=None, python_dir=None):
+        """before() runs in the daemon's process ahead of it; args are the daemon's; zygotes: {name: declaration}; python_dir:
+        where the package forksrv is."""
+        self.python_dir = python_dir or os.path.join(SOURCE, "python")
         self.folder = tempfile.mkdtemp(prefix="forksrv-live.")
         self.address = os.path.join(self.folder, "control")
         self.key = os.urandom(32)
@@ -42,6 +45,9 @@ class Daemon:
         os.mkdir(os.path.join(self.folder, "forksrv"))
         with open(os.path.join(self.folder, "forksrv", "forksrvd.conf"), "w") as f:
             f.write(config)
+        os.mkdir(os.path.join(self.folder, "forksrv", "zygotes"))
+        for name, text in (zygotes or {}).items():
+            self.declare(name, text)
         self.log_path = os.path.join(self.folder, "log")
         self.start(nofile, before, args)
 
@@ -56,6 +62,8 @@ class Daemon:
         # XDG_CONFIG_HOME is where the configuration is; nothing else of this test's environment reaches the daemon.
         env = {name: value for name, value in os.environ.items()
                if name in ("PATH", "LANG") or name.startswith(("ASAN_", "UBSAN_", "LSAN_", "GCOV_", "LLVM_"))}
+        env.update(FORKSRV_PYTHON_DIR=self.python_dir,
+                   FORKSRV_ZYGOTE_DSO=os.path.join(BUILD, "forksrv-zygote-dso"))
         env.update(XDG_CONFIG_HOME=self.folder, HOME=self.folder, LISTEN_FDS="2", LISTEN_FDNAMES="control:forksrv.authkey")
 
         def place():
@@ -72,6 +80,11 @@ class Daemon:
                                             pass_fds=(3, 4), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         for fd in sources:
             os.close(fd)
+
+    def declare(self, name, text):
+        """A zygote's file. The daemon finds a new one by itself, and reads one again when it is told to reload."""
+        with open(os.path.join(self.folder, "forksrv", "zygotes", name + ".conf"), "w") as f:
+            f.write(text)
 
     def connect(self, **options):
         return wire.connect(self.address, self.key, **options)

@@ -12,6 +12,7 @@ VERSIONS = [(3, minor) for minor in range(11, 16)]
 WHERE = "not installed (searched for in PATH, pyenv and $FORKSRV_PYTHON_ROOT)"
 
 ROOT = os.environ.get("FORKSRV_PYTHON_ROOT", "").rstrip("/") if os.geteuid() == 0 else ""
+CHROOT = shutil.which("chroot") or "/usr/sbin/chroot"
 if ROOT:
     tempfile.tempdir = os.path.join(ROOT, "tmp")
 
@@ -23,7 +24,7 @@ def pythons():
     candidates += sorted(glob.glob(os.path.join(root, "versions", "3.*", "bin", "python3")))
     programs = [[program] for program in candidates if program]
     if ROOT:
-        programs += [["chroot", ROOT, path[len(ROOT):]] for path in sorted(glob.glob(ROOT + "/usr/bin/python3.[0-9]*[0-9]"))]
+        programs += [[CHROOT, ROOT, path[len(ROOT):]] for path in sorted(glob.glob(ROOT + "/usr/bin/python3.[0-9]*[0-9]"))]
     found = {}
     for program in programs:
         r = subprocess.run([*program, "-c", "import sys; print(*sys.version_info[:2])"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
@@ -33,9 +34,15 @@ def pythons():
 
 
 def is_chroot(program):
-    return program[0] == "chroot"
+    return program[0] == CHROOT
 
 
 def seen_by(program, path):
     """A path as that interpreter finds it."""
     return path[len(ROOT):] if is_chroot(program) else path
+
+
+def on_both_sides(program, folder):
+    """A folder outside of ROOT is then at the same path for that interpreter, too."""
+    if is_chroot(program) and not os.path.exists(ROOT + folder):
+        shutil.copytree(folder, ROOT + folder, symlinks=True)

@@ -10,7 +10,8 @@ import struct
 WELCOME, FAILURE, CHALLENGE = b"#WELCOME#", b"#FAILURE#", b"#CHALLENGE#"
 
 HELLO, SPAWN, SIGNAL, LIST, STATUS, WATCH, ZYGOTE, BYE, WAIT = range(1, 10)
-HELLO_REPLY, STARTED, FAILED, EXITED, LISTED, STATUS_REPLY, EVENT, ERROR, DONE = range(0x101, 0x10A)
+HELLO_REPLY, STARTED, FAILED, EXITED, LISTED, STATUS_REPLY, EVENT, ERROR, DONE, ZYGOTES = range(0x101, 0x10B)
+ZYGOTE_LIST, ZYGOTE_WARM, ZYGOTE_STOP, ZYGOTE_RELOAD = range(1, 5)
 
 MORE = 0x100
 REQUIRED = 0x8000
@@ -26,7 +27,7 @@ ATTRIBUTES = {
     "nice": (0x17, "i32"), "oom_score_adj": (0x18, "i32"), "flags": (0x19, "u32"), "blocked": (0x1A, "u64"), "ignored": (0x1B, "u64"),
     "time_limit": (0x1C, "u64"), "grace": (0x1D, "u64"), "memory_max": (0x1E, "u64"), "tasks_max": (0x1F, "u64"),
     "cpu_weight": (0x20, "u64"), "signo": (0x22, "u32"), "signal_flags": (0x23, "u32"), "end": (0x24, "end"), "rusage": (0x25, "u64s"),
-    "wall": (0x26, "u64"), "started_at": (0x27, "u64"), "session": (0x28, "u64"), "enable": (0x29, "u32"),
+    "wall": (0x26, "u64"), "started_at": (0x27, "u64"), "session": (0x28, "u64"), "enable": (0x29, "u32"), "zygote": (0x2A, "str"), "action": (0x2B, "u32"),
 }
 NAMES = {number: (name, kind) for name, (number, kind) in ATTRIBUTES.items()}
 
@@ -235,6 +236,18 @@ class Peer:
     def status(self):
         reply = self.ask(STATUS)
         return {r["key"]: r.get("value", r.get("text")) for r in reply.records}
+
+    def zygotes(self, name=None):
+        """{name: {key: value}}, of one or of all."""
+        fields = {"zygote": name} if name else {}
+        reply, found = self.ask(ZYGOTE, action=ZYGOTE_LIST, **fields), {}
+        while reply.type == ZYGOTES:
+            for r in reply.fields.get("records", []):
+                found.setdefault(r["zygote"], {})[r["key"]] = r.get("value", r.get("text"))
+            if not reply.flags & MORE:
+                return found
+            reply = self.read()
+        raise RuntimeError(reply)
 
     def run(self, *argv, fds=(), **fields):
         """A worker from its start to its end: EXITED or FAILED."""

@@ -13,7 +13,8 @@ INSPECT = os.path.abspath(os.path.join(live.BUILD, "tests", "live", "inspect"))
 class View:
     def __init__(self, text):
         self.fds, self.rlimits, self.status = {}, {}, {}
-        self.args, self.env = [], []
+        self.args, self.env = [], []  # long ones as "..."
+        self.arg_sizes, self.env_sizes = [], []
         for line in text.splitlines():
             kind, _, rest = line.partition(" ")
             words = rest.split()
@@ -27,8 +28,10 @@ class View:
                 self.status[name] = value.strip()
             elif kind == "arg":
                 self.args.append(rest.split(" ", 1)[1])
+                self.arg_sizes.append(int(words[0]))
             elif kind == "env":
                 self.env.append(rest.split(" ", 1)[1])
+                self.env_sizes.append(int(words[0]))
             elif kind == "ids":
                 self.ids = {name: int(value) for name, value in zip(words[::2], words[1::2])}
             else:

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A child becomes what its request asks for: session, cgroup, files, folder, limits, environment. What fails is told with its stage, and then
+the child ends; only one that is complete says FORKED, and only then does its work begin."""
+import fcntl
+import os
+import resource
+import signal
+import struct
+
+from . import _speech as speech
+from . import _os
+
+
+class Failure(Exception):
+    def __init__(self, stage, errno, what):
+        self.stage, self.errno, self.what = stage, errno, what
+
+
+def _at(stage, call, *args):
+    try:
+        return call(*args)
+    except OSError as e:
+        raise Failure(stage, e.errno, e.strerror) from None
+
+
+# What the interpreter itself ignores; a worker's program finds it so, as it would if it had been started by itself.
+_OWN = (signal.SIGPIPE, signal.SIGXFSZ)
+
+
+def set_signals(request):
+    """Handlers that a preloaded module has set stay: it would have set them in a process of its own, too."""
+    ignored = request.number(speech.A_IGNORED)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for signum in _OWN:
+        signal.signal(signum, signal.SIG_IGN)
+    while ignored:
+        signum = ignored.bit_length()
+        ignored &= ~(1 << signum - 1)
+        _at(speech.S_SIGNALS, signal.signal, signum, signal.SIG_IGN)
+
+
+def unblock(request):
+    blocked = request.number(speech.A_BLOCKED)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [n for n in range(1, 65) if blocked >> n - 1 & 1])
+
+
+def _set_session(request):
+    if request.number(speech.A_FLAGS) & speech.PROCESS_GROUP:
+        _at(speech.S_SESSION, os.setpgid, 0, 0)
+    else:
+        _at(speech.S_SESSION, os.setsid)
+
+
+def _fd_map(request):
+    """{number in the worker: fd here}; 0, 1 and 2 always."""
+    pairs = request.values.get(speech.A_FDMAP, b"")
+    mapped = {}
+    for index, target in struct.iter_unpack(">II", pairs):
+        if index >= len(request.fds) or target > 1023 or target in mapped:
+            raise Failure(speech.S_REQUEST, 22, "FDMAP names a file descriptor that was not sent, or a target twice or over 1023")
+        mapped[target] = request.fds[index]
+    for target in range(3):
+        if target not in mapped:
+            mapped[target] = _at(speech.S_FDS, os.open, "/dev/null", os.O_RDWR | os.O_NOCTTY)
+    return mapped
+
+
+def raise_fd(fd, above):
+    return fd if fd >= above else _at(speech.S_FDS, fcntl.fcntl, fd, fcntl.F_DUPFD_CLOEXEC, above)
+
+
+def out_of_the_way(request, fd):
+    """The same file at a number that none of the worker's will have."""
+    targets = [target for _, target in struct.iter_unpack(">II", request.values.get(speech.A_FDMAP, b""))]
+    return raise_fd(fd, max([2, *targets]) + 1)
+
+
+def set_fds(request, sock):
+    """The worker's files are in their places; all else is still open. Returns the numbers, sorted."""
+    mapped = _fd_map(request)
+    targets = sorted(mapped)
+    above = targets[-1] + 1
+    if sock.fileno() < above:
+        # The socket object goes on with another number.
+        moved = raise_fd(sock.fileno(), above)
+        sock.detach()
+        sock.__init__(fileno=moved)
+    sources = {target: raise_fd(fd, above) for target, fd in mapped.items()}
+    for target, fd in sources.items():
+        _at(speech.S_FDS, os.dup2, fd, target)
+    return targets
+
+
+def close_others(targets, most):
+    low = 0
+    for target in targets:
+        if target > low:
+            os.closerange(low, target)
+        low = target + 1
+    os.closerange(low, most)
+
+
+def _set_limits(request):
+    cwd = request.values.get(speech.A_CWD, b"/\0")[:-1]
+    try:
+        os.chdir(cwd)
+    except OSError as e:
+        raise Failure(speech.S_CWD, e.errno, "%s: %s" % (e.strerror, os.fsdecode(cwd))) from None
+    os.umask(request.number(speech.A_UMASK, 0o22) & 0o777)
+    for which, _, soft, hard in struct.iter_unpack(">IIQQ", request.values.get(speech.A_RLIMITS, b"")):
+        try:
+            resource.setrlimit(which, tuple(-1 if v == 2 ** 64 - 1 else v for v in (soft, hard)))
+        except (OSError, ValueError) as e:
+            raise Failure(speech.S_RLIMIT, getattr(e, "errno", None) or 22, str(e)) from None
+    if speech.A_NICE in request.values:
+        _at(speech.S_NICE, os.setpriority, os.PRIO_PROCESS, 0, request.signed(speech.A_NICE))
+    if request.number(speech.A_FLAGS) & speech.NO_NEW_PRIVS:
+        _at(speech.S_PRIVILEGES, _os.no_new_privs)
+
+
+def set_environ(request):
+    """The whole environment; what the zygote has, and the request has not, goes."""
+    wanted = {}
+    for variable in request.strings(speech.A_ENVIRON):
+        name, equals, value = variable.partition(b"=")
+        if not name or not equals:
+            raise Failure(speech.S_REQUEST, 22, "a variable of the environment is not NAME=VALUE")
+        wanted[name] = value
+    have = os.environb
+    have.clear()
+    have.update(wanted)
+
+
+def apply_stock(request):
+    """What a request has that brings nothing but fds."""
+    set_signals(request)
+    _set_session(request)
+    if speech.A_CGROUP in request.values:
+        _at(speech.S_CGROUP, os.write, request.fd(speech.A_CGROUP), b"0")
+    unblock(request)
+
+
+def apply(request, sock):
+    """All but the last steps: saying FORKED, closing what is not the worker's, unblocking signals. Returns its fds."""
+    set_signals(request)
+    _set_session(request)
+    if speech.A_CGROUP in request.values:
+        _at(speech.S_CGROUP, os.write, request.fd(speech.A_CGROUP), b"0")
+    targets = set_fds(request, sock)
+    _set_limits(request)
+    set_environ(request)
+    return targets
