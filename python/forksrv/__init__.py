@@ -51,30 +51,56 @@ All exceptions are Error, an OSError with one text for people. docs/SECURITY.md 
 """
 from __future__ import annotations
 
-from ._client import Session, Watch, connect
-from ._errors import (AmbiguousNameError, AuthenticationError, Error, ForkedError, KeyFileError, LimitError, NoInstanceError, NoKeyError,
-                      NoWorkerError, ProtocolError, RefusedError, RequestError, SessionLostError, SpawnError, SpawnLimitError,
-                      SpawnNotADirectoryError, SpawnNotFoundError, SpawnPermissionError, TimeoutExpired, UntrustedListenerError, WorkerError)
-from ._records import End, Event, Hello, WorkerInfo
-from ._run import CompletedWorker
-from ._stdio import DEVNULL, PIPE, STDOUT
-from ._version import __version__
-from ._worker import Worker
-from ._zygote import Zygote
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from . import aio
+    from ._client import Session, Watch, connect
+    from ._errors import (AmbiguousNameError, AuthenticationError, EndUnknownError, Error, ForkedError, KeyFileError, LimitError, NoInstanceError,
+                          NoKeyError, NoWorkerError, ProtocolError, RefusedError, RequestError, SessionLostError, SpawnError, SpawnLimitError,
+                          SpawnNotADirectoryError, SpawnNotFoundError, SpawnPermissionError, TimeoutExpired, UntrustedListenerError, WorkerError)
+    from ._install import install
+    from ._records import End, Event, Hello, WorkerInfo
+    from ._run import CompletedWorker
+    from ._stdio import DEVNULL, PIPE, STDOUT
+    from ._version import __version__
+    from ._worker import Worker
+    from ._zygote import Zygote
+
+# Each part is imported when it is first asked for: a zygote has this package in it, and needs little of it.
+_PARTS = {
+    "_client": "connect Session Watch",
+    "_worker": "Worker",
+    "_install": "install",
+    "_zygote": "Zygote",
+    "_run": "CompletedWorker",
+    "_records": "End WorkerInfo Event Hello",
+    "_stdio": "PIPE STDOUT DEVNULL",
+    "_errors": "Error NoInstanceError NoKeyError KeyFileError AuthenticationError UntrustedListenerError RefusedError ProtocolError "
+               "SessionLostError ForkedError EndUnknownError TimeoutExpired RequestError NoWorkerError AmbiguousNameError LimitError SpawnError "
+               "SpawnNotFoundError SpawnPermissionError SpawnNotADirectoryError SpawnLimitError WorkerError",
+    "_version": "__version__",
+}
+_WHERE = {name: module for module, names in _PARTS.items() for name in names.split()}
 
 __all__ = [
     "connect", "Session", "Worker", "Watch", "Zygote", "CompletedWorker", "End", "WorkerInfo", "Event", "Hello", "PIPE", "STDOUT", "DEVNULL",
+    "install",
     "Error", "NoInstanceError", "NoKeyError", "KeyFileError", "AuthenticationError", "UntrustedListenerError", "RefusedError", "ProtocolError",
-    "SessionLostError", "ForkedError", "TimeoutExpired", "RequestError", "NoWorkerError", "AmbiguousNameError", "LimitError", "SpawnError",
+    "SessionLostError", "ForkedError", "EndUnknownError", "TimeoutExpired",
+    "RequestError", "NoWorkerError", "AmbiguousNameError", "LimitError", "SpawnError",
     "SpawnNotFoundError", "SpawnPermissionError", "SpawnNotADirectoryError", "SpawnLimitError", "WorkerError", "__version__",
 ]
 
-# Parts that most programs do not need, imported when they are first asked for.
-_LATER = ("aio",)
-
 
 def __getattr__(name: str) -> object:
-    if name not in _LATER:
-        raise AttributeError("module %r has no attribute %r" % (__name__, name))
     import importlib
-    return importlib.import_module("." + name, __name__)
+    if name == "aio":
+        return importlib.import_module(".aio", __name__)
+    if name not in _WHERE:
+        raise AttributeError("module %r has no attribute %r" % (__name__, name))
+    found = globals()[name] = getattr(importlib.import_module("." + _WHERE[name], __name__), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "aio"})

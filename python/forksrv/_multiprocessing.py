@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""multiprocessing on forksrv. An object of this module takes the place of multiprocessing's own fork server: a zygote of this program alone,
+derived from a warm one, imports __main__ once, and each process is then one message on an open channel to it. Everything else of
+multiprocessing is as it was."""
+import array
+import json
+import multiprocessing.context
+import multiprocessing.popen_forkserver
+import os
+import socket
+import sys
+import threading
+from multiprocessing import connection, forkserver, resource_tracker, spawn, util
+
+from ._relay import Relay
+
+FDS = 253  # the kernel takes no more in one message
+SPARES = 4
+CHANNEL, SETTINGS, SIGNALS = 4, 5, 6  # numbers in the derived zygote
+UNKNOWN = 255  # what multiprocessing calls an end that nobody knows
+
+_stock = forkserver.ForkServer
+
+
+class Options:
+    """Where this program's processes come from."""
+
+    def __init__(self, zygote, connect, spares, fallback):
+        self.zygote, self.connect, self.spares, self.fallback = zygote, connect, spares, fallback
+
+
+class _Link:
+    """The derived zygote, as the program that started it has it."""
+
+    def __init__(self, session, worker, relay):
+        self.session, self.worker, self.relay, self.pid = session, worker, relay, os.getpid()
+
+    def close(self, wait):
+        if self.pid != os.getpid():
+            return
+        if wait and not self.session.closed:
+            self.worker.wait()
+        self.relay.close()
+        self.session.close()
+
+
+def _settings(server, options):
+    """What multiprocessing tells its own fork server on its command line."""
+    settings = {"preload": list(server._preload_modules or ()), "spares": options.spares, "warnoptions": sys.warnoptions,
+                "dont_write_bytecode": sys.dont_write_bytecode,
+                "on_error": getattr(server, "_preload_on_error", "ignore"), "main_path": None, "sys_path": None, "sys_argv": None}
+    if settings["preload"]:
+        data = spawn.get_preparation_data("ignore")
+        settings.update(main_path=data.get("init_main_from_path"), sys_path=data.get("sys_path"), sys_argv=data.get("sys_argv"))
+    return settings
+
+
+def _memfd(data):
+    fd = os.memfd_create("forksrv-settings")
+    os.write(fd, data)
+    return fd
+
+
+def _name():
+    """For `forksrv list`."""
+    script = os.path.basename(sys.argv[0]) if sys.argv and sys.argv[0] else "python"
+    return "".join(c if c.isprintable() else "?" for c in script)[:50] or "python"
+
+
+class Server(_stock):
+    """In the program itself it starts the derived zygote and its channel; in a process of it, it has the same channel already, as what a stock
+    server would call its alive fd."""
+
+    def connect_to_new_process(self, fds):
+        self.ensure_running()
+        if self._forksrv_stock:
+            return _stock.connect_to_new_process(self, fds)
+        if len(fds) + 4 > FDS:
+            raise ValueError("too many fds")
+        parent_r, child_w = os.pipe()
+        try:
+            child_r, parent_w = os.pipe()
+        except OSError:
+            os.close(parent_r)
+            os.close(child_w)
+            raise
+        try:
+            self._request(child_r, child_w, fds)
+            return parent_r, parent_w
+        except BaseException:
+            os.close(parent_r)
+            os.close(parent_w)
+            raise
+        finally:
+            os.close(child_r)
+            os.close(child_w)
+
+    def _request(self, child_r, child_w, fds):
+        try:
+            self._send(child_r, child_w, fds)
+        except (BrokenPipeError, ConnectionResetError, ConnectionRefusedError):
+            # It ended. A stock server that ended is started again, too.
+            self._restart()
+            self._send(child_r, child_w, fds)
+
+    def _send(self, child_r, child_w, fds):
+        channel = self._forkserver_alive_fd
+        every = array.array("i", [child_r, child_w, channel, resource_tracker.getfd(), *fds])
+        sock = self._forksrv_socket(channel)
+        sock.sendmsg([b"F"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, every)])
+
+    def _forksrv_socket(self, fd):
+        """The channel as an object that does not own it."""
+        known = self.__dict__.get("_forksrv_known")
+        if known is None or known.fileno() != fd or self._forksrv_pid != os.getpid():
+            if known is not None:
+                known.detach()
+            known = self._forksrv_known = socket.socket(fileno=fd)
+            self._forksrv_pid = os.getpid()
+        return known
+
+    # ---- running
+
+    def ensure_running(self):
+        with self._lock:
+            if self._forksrv_stock:
+                pass
+            elif self._forkserver_alive_fd is not None:
+                resource_tracker.ensure_running()
+                return
+            elif self._forksrv_options is None:
+                raise RuntimeError("this process has no channel to the fork server of its program")
+            elif self._start():
+                return
+        _stock.ensure_running(self)
+
+    def _start(self):
+        """False: the stock server is to be used, as was asked for where this one cannot be had."""
+        options = self._forksrv_options
+        resource_tracker.ensure_running()
+        try:
+            self._forksrv_link, self._forkserver_alive_fd = _derive(self, options, self.__dict__.get("_forksrv_link"))
+        except OSError as e:
+            if not options.fallback:
+                raise
+            import warnings
+            warnings.warn("forksrv: using multiprocessing's own fork server: %s" % e, RuntimeWarning, stacklevel=6)
+            self._forksrv_stock = True
+            return False
+        self._forkserver_pid = self._forksrv_link.worker.pid
+        return True
+
+    def _forget_channel(self):
+        fd, self._forkserver_alive_fd = self._forkserver_alive_fd, None
+        known = self.__dict__.pop("_forksrv_known", None)
+        if known is not None:
+            known.detach()
+        if fd is not None:
+            os.close(fd)
+        self._forkserver_pid = None
+        self._forkserver_address = None
+
+    def _forget(self, wait):
+        self._forget_channel()
+        link, self._forksrv_link = self.__dict__.get("_forksrv_link"), None
+        if link is not None:
+            link.close(wait)
+
+    def _restart(self):
+        """The session stays: there are the processes of the one before."""
+        with self._lock:
+            link = self.__dict__.get("_forksrv_link")
+            if link is None or link.pid != os.getpid():
+                raise RuntimeError("the fork server of this program has ended, and only the program itself can start another one")
+            self._forget_channel()
+            link.relay.close()
+            if link.session.closed:
+                link = self._forksrv_link = None
+            self._start()
+
+    def _stop_unlocked(self):
+        if self._forksrv_stock:
+            _stock._stop_unlocked(self)
+            self._forksrv_stock = False
+        elif self.__dict__.get("_forksrv_link") is not None:
+            self._forget(True)
+
+
+def _derive(server, options, before):
+    """A session, a worker on it that has become a zygote, and our end of the channel to it. before: the link that it takes the place of."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    settings = _memfd(json.dumps(_settings(server, options)).encode())
+    relay = Relay()
+    session = None
+    try:
+        session = options.connect() if before is None else before.session
+        argv = ["multiprocessing", "%d.%d" % sys.version_info[:2], str(CHANNEL), str(SETTINGS), str(SIGNALS)]
+        worker = session.spawn(argv, zygote=options.zygote, derived=True, fds={CHANNEL: theirs, SETTINGS: settings, SIGNALS: relay.read},
+                               name="mp " + _name())
+        relay.start()
+        return _Link(session, worker, relay), ours.detach()
+    except BaseException:
+        relay.close()
+        if session is not None and before is None:
+            session.close()
+        raise
+    finally:
+        ours.close()
+        theirs.close()
+        os.close(settings)
+        relay.close_read()
+
+
+_polling = (os.getpid(), threading.Lock())
+
+
+def _lock():
+    """Another thread may have had it when this process was forked off."""
+    global _polling
+    if _polling[0] != os.getpid():
+        _polling = (os.getpid(), threading.Lock())
+    return _polling[1]
+
+
+def _poll(self, flag=os.WNOHANG):
+    """multiprocessing.popen_forkserver.Popen.poll(), which calls the end of a process unknown if another thread was reading it."""
+    if self.returncode is None:
+        if not connection.wait([self.sentinel], 0 if flag == os.WNOHANG else None):
+            return None
+        with _lock():
+            if self.returncode is None:
+                try:
+                    self.returncode = forkserver.read_signed(self.sentinel)
+                except (OSError, EOFError):
+                    self.returncode = UNKNOWN
+    return self.returncode
+
+
+def take_over(options):
+    """From here on this process's fork server is ours. options None: it has got a channel from its parent, or will."""
+    server = forkserver._forkserver
+    server.__class__ = Server
+    server._forksrv_options = options
+    server._forksrv_stock = False
+    # Names of the module that are bound to the class that was.
+    forkserver.ensure_running = server.ensure_running
+    forkserver.get_inherited_fds = server.get_inherited_fds
+    forkserver.connect_to_new_process = server.connect_to_new_process
+    forkserver.set_forkserver_preload = server.set_forkserver_preload
+    multiprocessing.popen_forkserver.Popen.poll = _poll
+    return server
+
+
+def installed():
+    return isinstance(forkserver._forkserver, Server)
+
+
+def install(options):
+    if forkserver._forkserver._forkserver_pid is not None and not installed():
+        raise RuntimeError("forksrv.install() comes too late: this program has started multiprocessing's own fork server already")
+    if forkserver._forkserver._forkserver_alive_fd is not None:
+        # Started already, or a process of a program that has it: it goes on with that.
+        return
+    server = take_over(options)
+    # For programs that name no start method; those that do keep theirs.
+    context = multiprocessing.context
+    context._default_context._default_context = context._concrete_contexts["forkserver"]
+    # After its children have been waited for.
+    util.Finalize(None, _close, (server,), exitpriority=-1000)
+
+
+def _close(server):
+    """The server ends what is left with the session; nobody has to wait for it."""
+    link = server.__dict__.get("_forksrv_link")
+    if link is not None and link.pid == os.getpid():
+        server._forget(False)
