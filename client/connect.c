@@ -123,26 +123,31 @@ static int may_open(struct forksrv *s) {
     return 0;
 }
 
-/* The program's own key stays for another attempt, one that was found is found again. */
-static int not_opened(struct forksrv *s, int r, bool key_given) {
+void connect_undo(struct forksrv *s, bool key_given) {
     close_fd(s->fd);
     s->fd = -1;
+    wire_buf_consume(&s->out, wire_buf_len(&s->out), 0);
     if (!key_given)
         key_erase(s);
-    return r;
 }
 
-int forksrv_open(struct forksrv *s) {
+int connect_greet(struct forksrv *s, uint64_t deadline) {
     int r = may_open(s);
     if (r < 0)
         return r;
     bool given = s->key_given;
-    uint64_t deadline = deadline_after(s->timeout);
     r = reach(s, deadline);
     if (r == 0)
         r = greet(s, deadline);
     if (r < 0)
-        return not_opened(s, r, given);
+        connect_undo(s, given);
+    return r;
+}
+
+int forksrv_open(struct forksrv *s) {
+    int r = connect_greet(s, deadline_after(s->timeout));
+    if (r < 0)
+        return r;
     key_erase(s);
     s->phase = PHASE_OPEN;
     if (!s->lazy)
@@ -161,8 +166,10 @@ int forksrv_open_start(struct forksrv *s) {
         r = session_fail(s, -EAGAIN, "%s has too many connections waiting: try again", s->peer);
     if (r == 0)
         r = greet_start(s);
-    if (r < 0)
-        return not_opened(s, r, given);
+    if (r < 0) {
+        connect_undo(s, given);
+        return r;
+    }
     s->greet_until = deadline_after(s->timeout);
     s->phase = PHASE_GREETING;
     return 0;

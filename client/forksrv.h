@@ -45,11 +45,12 @@ extern "C" {
 unsigned forksrv_abi(void);
 const char *forksrv_version(void);
 
-struct forksrv;        /* a session */
-struct forksrv_spec;   /* what a worker shall be */
-struct forksrv_worker; /* a worker that was started, or attached to, on a session */
-struct forksrv_list;   /* an answer of forksrv_list_workers */
-struct forksrv_status; /* an answer of forksrv_get_status */
+struct forksrv;         /* a session */
+struct forksrv_spec;    /* what a worker shall be */
+struct forksrv_worker;  /* a worker that was started, or attached to, on a session */
+struct forksrv_list;    /* an answer of forksrv_list_workers */
+struct forksrv_status;  /* an answer of forksrv_get_status */
+struct forksrv_cpython; /* a process of a fork server of CPython */
 
 /* ---- a session ------------------------------------------------------------------------------ */
 
@@ -423,6 +424,53 @@ int forksrv_next_event(struct forksrv *session, struct forksrv_event *ret_event)
 
 /* forksrv_wait_event: blocks until there is an event. 1, or -ETIMEDOUT, or as forksrv_process. */
 int forksrv_wait_event(struct forksrv *session, uint64_t timeout, struct forksrv_event *ret_event);
+
+/* ---- a fork server of CPython --------------------------------------------------------------------- */
+
+/* The fork server of Python's multiprocessing, from CPython 3.14 on, and an instance of forksrv with CPythonZygote= serve these.
+ * What is needed to reach one is what its own program knows: multiprocessing.forkserver._forkserver has _forkserver_address, a
+ * path, and _forkserver_authkey, 32 bytes. The server runs until that program and its processes have ended.
+ *
+ * The session is used for its address, key and error text only, and must not be open: -EISCONN. It can be used for any number of
+ * these calls. forksrv_set_timeout has no meaning for them.
+ *
+ * forksrv_cpython_call: a process that calls NAME of MODULE, "module:name", with these strings; the name may have dots. args is
+ * NULL-terminated, at most 3 MiB; NULL is none. sys.argv has the function and them. The process is a
+ * multiprocessing.Process: it exits with 0 when the function returns, whatever that returns, with the code of sys.exit(), and
+ * with 1 after an exception, also where there is no such module; the traceback goes to the standard error of the server. Output,
+ * folder and environment are those of the server, too.
+ *
+ * forksrv_cpython_fork: the same with data of one's own: what the process reads, two pickles one after the other, the
+ * preparation data of multiprocessing.spawn, and an object whose _bootstrap(sentinel) is called and returns the exit code.
+ *
+ * fds: n_fds of them, at most 249, are the process's: multiprocessing.forkserver._forkserver.get_inherited_fds() there lists them
+ * in this order. NULL with 0. They are borrowed.
+ *
+ * timeout: for all of it, from the connection to the last byte of what the process is to do. On failure nothing of that
+ * has run: a process that was forked already ends by itself. Errors are those of forksrv_open, and
+ *   -EINVAL, -E2BIG  not MODULE:NAME; too many strings or fds
+ *   -EOPNOTSUPP      an instance of forksrv without CPythonZygote=
+ *   -ECONNRESET      the server closed the connection without taking the request
+ *   -EIO             it took the request, and could not fork or ended
+ *   -ETIMEDOUT, -EMFILE, -EBADF, -ENOMEM, ... */
+int forksrv_cpython_call(struct forksrv *session, const char *function, const char *const *args, const int *fds, unsigned n_fds,
+                         uint64_t timeout, struct forksrv_cpython **ret_process);
+int forksrv_cpython_fork(struct forksrv *session, const void *data, size_t size, const int *fds, unsigned n_fds, uint64_t timeout,
+                         struct forksrv_cpython **ret_process);
+
+/* The process is a child of the server, and does not need the session: that can be freed. pid: as the server sees it. fd: the
+ * handle's; poll it for POLLIN, then it has ended and forksrv_cpython_wait() does not block. */
+pid_t forksrv_cpython_pid(const struct forksrv_cpython *process);
+int forksrv_cpython_fd(const struct forksrv_cpython *process);
+
+/* forksrv_cpython_wait: until it ended. ret_code: exit code 0 to 255, or -1 if a signal ended it; ret_signo: that signal, or 0.
+ * It can be asked again. -ETIMEDOUT; -ENOTCONN: the server ended first, or could not tell; -EPROTO. There is no text for these.
+ */
+int forksrv_cpython_wait(struct forksrv_cpython *process, uint64_t timeout, int *ret_code, int *ret_signo);
+
+/* forksrv_cpython_free: frees the handle only. The process goes on, but multiprocessing.parent_process() of it has ended for it
+ * from then on, as it has when this program ends. NULL is fine. */
+void forksrv_cpython_free(struct forksrv_cpython *process);
 
 #ifdef __cplusplus
 }

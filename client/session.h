@@ -182,6 +182,11 @@ int find_candidates(struct forksrv *s, struct candidate ret[CANDIDATES], unsigne
 /* connect.c */
 /* A connected socket to `path`. -errno, no text. */
 int connect_path(const char *path, uint64_t deadline, int *ret_fd);
+/* Connected to where the session's settings lead, and both sides have proved themselves. The handshake's last word is what s->out
+ * has. */
+int connect_greet(struct forksrv *s, uint64_t deadline);
+/* As before that. The program's own key stays for another time, one that was found is found again. */
+void connect_undo(struct forksrv *s, bool key_given);
 
 /* greet.c */
 /* The handshake on s->fd, as the client. Its last word is queued as the first bytes of s->out; whatever is queued after it is
