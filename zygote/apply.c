@@ -20,7 +20,8 @@ enum { SIGNALS = 64 };
 struct child {
     struct work *w;
     const struct message *m;
-    int sock; /* above every target, once the files are in place */
+    int sock;  /* above every target, once the files are in place */
+    int pidfd; /* at a number that is free; opened before the limits, which may leave none */
     int above;
     unsigned n;
     struct {
@@ -131,6 +132,8 @@ static void set_fds(struct child *c) {
         check(c, STAGE_FDS, dup2(c->map[i].source, c->map[i].target));
     close_others(c);
     c->sock = c->above;
+    c->pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    check(c, STAGE_FDS, c->pidfd);
     c->w->fds.count = 0;
 }
 
@@ -196,9 +199,10 @@ void apply(struct forksrv_zygote *z, struct work *w, int *ret_argc, char ***ret_
     if (*ret_argc == 0)
         fail_as(&c, STAGE_REQUEST, EINVAL, "no ARGV");
     /* A server that is gone, or has given this request up, must not have it begun. */
-    if (speak_forked(c.sock, w) < 0)
+    if (speak_forked(c.sock, w, c.pidfd) < 0)
         _exit(127);
     close(c.sock);
+    close(c.pidfd);
     work_done(w);
     unblock(&c);
 }

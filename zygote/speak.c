@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
 
 #include "protocol/frame.h"
 #include "zygote/zygote.h"
@@ -50,12 +49,9 @@ int speak_unready(const struct forksrv_zygote *z, const char *text) {
     return send_message(z->sock, &w, NULL, 0);
 }
 
-int speak_forked(int sock, const struct work *work) {
+int speak_forked(int sock, const struct work *work, int pidfd) {
     struct wire_buf b;
     struct message_writer w;
-    auto_fd pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
-    if (pidfd < 0)
-        return -errno;
     begin(&w, &b, MSG_FORKED, 1, work->message.serial);
     message_put_u32(&w, ATTR_PID, (uint32_t)getpid());
     message_put_u32(&w, ATTR_SPARES, work->was_spare);

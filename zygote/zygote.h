@@ -47,7 +47,7 @@ struct work {
 /* speak.c: whole messages. 0, or a negative errno. */
 int speak_ready(const struct forksrv_zygote *z, const char *software);
 int speak_unready(const struct forksrv_zygote *z, const char *text);
-int speak_forked(int sock, const struct work *w);
+int speak_forked(int sock, const struct work *w, int pidfd);
 void speak_unforked(int sock, uint32_t serial, enum stage stage, int error, const char *text);
 int speak_ended(const struct forksrv_zygote *z, pid_t pid, enum end_kind kind, int value, const uint64_t usage[RUSAGE_FIELDS]);
 int speak_spares(const struct forksrv_zygote *z);

@@ -131,22 +131,29 @@ def set_environ(request):
     have.update(wanted)
 
 
+def _pidfd():
+    return _at(speech.S_FDS, os.pidfd_open, os.getpid())
+
+
 def apply_stock(request):
-    """What a request has that brings nothing but fds."""
+    """What a request has that brings nothing but fds. Returns a pidfd of this process."""
     set_signals(request)
     _set_session(request)
     if speech.A_CGROUP in request.values:
         _at(speech.S_CGROUP, os.write, request.fd(speech.A_CGROUP), b"0")
     unblock(request)
+    return _pidfd()
 
 
 def apply(request, sock):
-    """All but the last steps: saying FORKED, closing what is not the worker's, unblocking signals. Returns its fds."""
+    """All but the last steps: saying FORKED, closing what is not the worker's, unblocking signals. Returns the numbers of its fds, and a
+    pidfd of itself, since its limits may leave no room for one."""
     set_signals(request)
     _set_session(request)
     if speech.A_CGROUP in request.values:
         _at(speech.S_CGROUP, os.write, request.fd(speech.A_CGROUP), b"0")
     targets = set_fds(request, sock)
+    pidfd = _pidfd()
     _set_limits(request)
     set_environ(request)
-    return targets
+    return targets, pidfd

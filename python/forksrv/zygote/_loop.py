@@ -68,8 +68,8 @@ class Loop:
         argv = request.strings(speech.A_ARGV)
         if not argv:
             raise _apply.Failure(speech.S_REQUEST, errno.EINVAL, "no ARGV")
-        targets = _apply.apply(request, self.sock)
-        self.say_forked(request, was_spare)
+        targets, pidfd = _apply.apply(request, self.sock)
+        self.say_forked(request, was_spare, pidfd)
         _apply.close_others(targets, self.most)
         self.sock.detach()
         _apply.unblock(request)
@@ -84,8 +84,8 @@ class Loop:
         except _derived.Refused as e:
             raise _apply.Failure(speech.S_ZYGOTE, errno.ENOEXEC, str(e)) from None
         own = _apply.out_of_the_way(request, request.fd(speech.A_CHANNEL))
-        targets = _apply.apply(request, self.sock)
-        self.say_forked(request, was_spare)
+        targets, pidfd = _apply.apply(request, self.sock)
+        self.say_forked(request, was_spare, pidfd)
         _apply.close_others(sorted([*targets, own]), self.most)
         self.sock.detach()
         _apply.unblock(request)
@@ -95,20 +95,18 @@ class Loop:
         """A process of multiprocessing whose client is CPython's own: it brings two pipes, and no environment, folder or files. Its end is
         told by forksrvd, which has the pipe, too."""
         cgroup = request.fd(speech.A_CGROUP) if speech.A_CGROUP in request.values else -1
-        _apply.apply_stock(request)
-        self.say_forked(request, was_spare)
+        pidfd = _apply.apply_stock(request)
+        self.say_forked(request, was_spare, pidfd)
         child_r, child_w, *fds = [fd for fd in request.fds if fd != cgroup]
         for fd in (cgroup, self.sock.detach(), *self.taken, *self.wakeup):
             if fd >= 0:
                 os.close(fd)
         return lambda: _derived.work_stock(child_r, child_w, fds)
 
-    def say_forked(self, request, was_spare):
+    def say_forked(self, request, was_spare, pidfd):
         """A server that is gone, or has given this request up, must not have it begun."""
-        pid = os.getpid()
-        pidfd = os.pidfd_open(pid)
         try:
-            speech.send(self.sock, speech.forked(request.serial, pid, was_spare), pidfd)
+            speech.send(self.sock, speech.forked(request.serial, os.getpid(), was_spare), pidfd)
         except OSError:
             os._exit(127)
         os.close(pidfd)
