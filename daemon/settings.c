@@ -133,18 +133,6 @@ static bool parse_size(const char *text, uint64_t *ret) {
     return true;
 }
 
-static bool parse_number(const char *text, int64_t *ret) {
-    char *end;
-    errno = 0;
-    if (text[text[0] == '-'] < '0' || text[text[0] == '-'] > '9')
-        return false;
-    long long v = strtoll(text, &end, 10);
-    if (errno != 0 || *end != 0)
-        return false;
-    *ret = v;
-    return true;
-}
-
 static bool parse_bool(const char *text, uint64_t *ret) {
     static const char *const words[] = {"no", "yes", "false", "true", "off", "on", "0", "1"};
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
@@ -185,17 +173,6 @@ static void take_count(struct settings_reading *r, const struct setting *s, cons
     } else {
         set_number(r->target, s, v);
     }
-}
-
-static void take_number(struct settings_reading *r, const struct setting *s, const char *value) {
-    int64_t v, least = (int64_t)s->least, most = (int64_t)s->most;
-    char why[160];
-    if (parse_number(value, &v) && v >= least && v <= most) {
-        set_number(r->target, s, (uint64_t)v);
-        return;
-    }
-    snprintf(why, sizeof why, "is no number from %lld to %lld for %s=", (long long)least, (long long)most, s->name);
-    settings_complain(r, "value", value, why);
 }
 
 static void take_bool(struct settings_reading *r, const struct setting *s, const char *value) {
@@ -283,9 +260,6 @@ static void take_value(struct settings_reading *r, const struct setting *s, cons
     case SETTING_SPAN:
     case SETTING_SIZE:
         take_count(r, s, value);
-        return;
-    case SETTING_NUMBER:
-        take_number(r, s, value);
         return;
     case SETTING_BOOL:
         take_bool(r, s, value);

@@ -18,7 +18,6 @@ enum setting_type {
     SETTING_COUNT,  /* uint64_t */
     SETTING_SPAN,   /* uint64_t, microseconds: "5", "5s", "1min 30s" */
     SETTING_SIZE,   /* uint64_t, bytes: "64M" */
-    SETTING_NUMBER, /* int64_t, may be negative */
     SETTING_BOOL,   /* bool */
     SETTING_CHOICE, /* unsigned: index into `choices` */
     SETTING_STRING, /* char *, owned; NULL: empty */
@@ -34,7 +33,7 @@ struct setting {
     enum setting_type type;
     size_t offset; /* in the struct */
     uint64_t otherwise;
-    uint64_t least, most;       /* of COUNT, SPAN, SIZE; of NUMBER as int64_t; of STRING and WORDS `most` bytes */
+    uint64_t least, most;       /* of COUNT, SPAN, SIZE; of STRING and WORDS `most` bytes */
     const char *const *choices; /* of CHOICE; NULL ends them */
     void (*own)(struct settings_reading *r, void *target, const char *value);
 };
