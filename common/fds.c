@@ -80,7 +80,8 @@ ssize_t fds_receive(int sock, void *buf, size_t size, struct fd_queue *q) {
     if (q == NULL)
         return n;
     int r = collect(&msg, q);
-    if (r < 0 || (msg.msg_flags & MSG_CTRUNC))
+    /* A datagram that was cut could pass for a whole one. */
+    if (r < 0 || (msg.msg_flags & (MSG_CTRUNC | MSG_TRUNC)))
         return -EMSGSIZE;
     return n;
 }

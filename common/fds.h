@@ -22,7 +22,8 @@ void fd_queue_done(struct fd_queue *q);
 int fd_queue_take(struct fd_queue *q, unsigned n, int *ret_fds);
 
 /* One recvmsg without blocking. Bytes received, 0 at the end of the stream, -EAGAIN, or another -errno. Received fds are
- * close-on-exec and appended to q. -EMSGSIZE: some fds were lost, because there were too many or this process can hold no more.
+ * close-on-exec and appended to q. -EMSGSIZE: some fds were lost, because there were too many or this process can hold no more,
+ * or the end of a datagram was. Whatever is returned, fds that came are in q: an empty datagram can bring some, too.
  * With q NULL none are received at all: the kernel drops them. */
 ssize_t fds_receive(int sock, void *buf, size_t size, struct fd_queue *q);
 

@@ -150,6 +150,29 @@ START_TEST(more_than_the_kernel_takes) {
 END_TEST
 
 /* The kernel drops what the receiver has no room for, and says so: a lost fd is never taken for one that was not sent. */
+/* What is cut is no message, and what came with it is still ours to close. */
+START_TEST(datagrams) {
+    struct fd_queue q;
+    char buf[4];
+    int fd = marked_fd(1);
+    close_fd(pair[0]);
+    close_fd(pair[1]);
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+    fd_queue_init(&q);
+    ck_assert_int_eq(fds_send(pair[0], "four", 4, &fd, 1), 4);
+    ck_assert_int_eq(fds_send(pair[0], "fives", 5, &fd, 1), 5);
+    ck_assert_int_eq(fds_send(pair[0], "", 0, &fd, 1), 0);
+    ck_assert_int_eq(fds_receive(pair[1], buf, sizeof buf, &q), 4);
+    ck_assert_uint_eq(q.count, 1);
+    ck_assert_int_eq(fds_receive(pair[1], buf, sizeof buf, &q), -EMSGSIZE);
+    ck_assert_uint_eq(q.count, 2);
+    ck_assert_int_eq(fds_receive(pair[1], buf, sizeof buf, &q), 0);
+    ck_assert_uint_eq(q.count, 3);
+    fd_queue_done(&q);
+    close_fd(fd);
+}
+END_TEST
+
 START_TEST(process_can_hold_no_more) {
     struct rlimit old, tight;
     struct fd_queue q;
@@ -246,6 +269,7 @@ int main(void) {
     tcase_add_test(tests, glued_frames);
     tcase_add_test(tests, queue_is_bounded);
     tcase_add_test(tests, more_than_the_kernel_takes);
+    tcase_add_test(tests, datagrams);
     tcase_add_test(tests, process_can_hold_no_more);
     tcase_add_test(tests, not_received_before_authentication);
     tcase_add_test(tests, nothing_to_read_and_end_of_stream);
