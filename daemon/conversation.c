@@ -286,8 +286,11 @@ static int receive(struct incarnation *i) {
     ssize_t n = fds_receive(i->sock, buf, sizeof buf, &queue);
     if (n == -EAGAIN)
         return 0;
-    if (n <= 0)
+    if (n <= 0) {
+        /* An empty datagram looks like the end, but can bring some. */
+        fd_queue_done(&queue);
         return n == 0 ? -EPIPE : (int)n;
+    }
     int r = message_read(buf, (size_t)n, FROM_ZYGOTE, STATE_READY, &m);
     if (r >= 0 && (queue.count > (m.type == MSG_BORN ? FDS : 1) || message_fds(&m) != queue.count))
         r = -EBADMSG;
