@@ -7,6 +7,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/cleanup.h"
@@ -21,6 +22,10 @@
 #include "daemon/reaper.h"
 #include "daemon/report.h"
 #include "daemon/zygote.h"
+
+#ifndef P_PIDFD
+#define P_PIDFD 3
+#endif
 
 enum { RECEIVE = LIMIT_TEXT + 1024, BATCH = 64, FDS = 2 };
 
@@ -122,23 +127,34 @@ static void begin_life(struct worker *w, bool unwanted, int channel) {
     }
 }
 
-/* -EBADMSG: it is no pidfd. */
-static int check_pid(int pidfd, pid_t *ret_pid) {
-    pid_t pid = 0;
-    int r = pidfd >= 0 ? pidfd_pid(pidfd, &pid) : -EBADMSG;
-    if (r == 0 && pid > 1 && pid != getpid())
-        *ret_pid = pid;
-    else if (r != -ESRCH)
+/* A process that we know is no new one: our own children, zygotes and workers, and those of other zygotes. Only what is not
+ * plainly its child is looked for among all of them. */
+static bool is_known(const struct incarnation *i, int pidfd, pid_t pid, pid_t parent) {
+    siginfo_t info;
+    bool ours = waitid((idtype_t)P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+    return (ours || (parent != 0 && parent != i->pid)) && zygotes_know(i->d, pid);
+}
+
+/* ret_pid: what the message says, until the kernel knows better. One that has ended and been reaped already still is what its own
+ * message said. -EBADMSG: it is no pidfd, or not that of a process that can be new. */
+static int check_pid(const struct incarnation *i, int pidfd, pid_t *ret_pid) {
+    pid_t pid = 0, parent = 0;
+    int r = pidfd >= 0 ? pidfd_pid(pidfd, &pid, &parent) : -EBADMSG;
+    if (r == -ESRCH)
+        pid = *ret_pid;
+    else if (r < 0 || is_known(i, pidfd, pid, parent))
         return -EBADMSG;
-    return r;
+    if (pid <= 1 || pid == getpid())
+        return -EBADMSG;
+    *ret_pid = pid;
+    return 0;
 }
 
 static int on_forked(struct incarnation *i, const struct message *m, int *pidfd) {
     pid_t pid = (pid_t)message_u32(m, ATTR_PID, 0);
-    int r = check_pid(*pidfd, &pid);
-    /* One that has ended and been reaped already still is what its own message said. */
-    if (r == -EBADMSG || pid <= 1)
-        return -EBADMSG;
+    int r = check_pid(i, *pidfd, &pid);
+    if (r < 0)
+        return r;
     i->taken += message_u32(m, ATTR_SPARES, 0) != 0;
     struct fork_request *request = take_sent(i, m);
     if (request == NULL) {
@@ -229,8 +245,8 @@ static void on_reaped(struct incarnation *i, const struct message *m) {
 /* A derived zygote has forked a worker for its client, who did not ask us for it. */
 static int on_born(struct incarnation *i, const struct message *m, int fds[FDS]) {
     pid_t pid = (pid_t)message_u32(m, ATTR_PID, 0);
-    int r = check_pid(fds[0], &pid);
-    if (r == -EBADMSG || pid <= 1 || i->derived == NULL || (fds[1] >= 0 && !exit_pipe_is_one(fds[1])))
+    int r = check_pid(i, fds[0], &pid);
+    if (r < 0 || i->derived == NULL || (fds[1] >= 0 && !exit_pipe_is_one(fds[1])))
         return -EBADMSG;
     struct worker *w = fork_born(i, m);
     if (w == NULL) {

@@ -43,13 +43,14 @@ static int pid_of_fdinfo(int pidfd, pid_t *ret_pid) {
     return 0;
 }
 
-int pidfd_pid(int pidfd, pid_t *ret_pid) {
+int pidfd_pid(int pidfd, pid_t *ret_pid, pid_t *ret_parent) {
     struct info info = {0};
     if (ioctl(pidfd, GET_INFO, &info) < 0)
         return errno == ENOTTY || errno == EINVAL ? pid_of_fdinfo(pidfd, ret_pid) : -errno;
     if (info.tgid == 0)
         return -ESRCH;
     *ret_pid = (pid_t)info.tgid;
+    *ret_parent = (pid_t)info.ppid;
     return 0;
 }
 
