@@ -89,16 +89,9 @@ static const char *signal_text(int signo) {
 
 /* ---- deadlines: to get ready, to fork, to leave ---- */
 
-/* When the oldest request must have been forked. */
-static uint64_t due(const struct incarnation *i, const struct fork_request *oldest) {
-    if (i->doubted >= oldest->sent_at)
-        return i->doubted + ZYGOTE_DOUBT_USEC;
-    return oldest->sent_at + ZYGOTE_FORK_SEC * second;
-}
-
 static void not_forked(struct incarnation *i, const struct fork_request *oldest) {
     char why[LIMIT_TEXT];
-    if (i->doubted >= oldest->sent_at) {
+    if (oldest->doubted) {
         snprintf(why, sizeof why, "a child of it was killed before it could say whether it had a request");
         log_line(LOG_WARNING, LOG_KIND_ZYGOTE, NULL, "zygote %s: %s: it is replaced", i->zygote->name, why);
         i->replaced = true;
@@ -123,10 +116,10 @@ static int on_deadline(sd_event_source *source, uint64_t time, void *data) {
         incarnation_kill(i, why);
     } else if (i->state != INCARNATION_READY) {
         incarnation_kill(i, NULL);
-    } else if (oldest != NULL && due(i, oldest) <= now) {
+    } else if (oldest != NULL && oldest->due <= now) {
         not_forked(i, oldest);
     } else if (oldest != NULL) {
-        daemon_timer(i->d, &i->deadline, due(i, oldest) - now, on_deadline, i);
+        daemon_timer(i->d, &i->deadline, oldest->due - now, on_deadline, i);
     }
     return 0;
 }
@@ -138,11 +131,18 @@ void incarnation_watch_sent(struct incarnation *i) {
     daemon_timer(i->d, &i->deadline, ZYGOTE_FORK_SEC * second, on_deadline, i);
 }
 
+/* Each is doubted once: whoever has children killed again and again gains no time by it. */
 void incarnation_doubt(struct incarnation *i) {
-    if (i->state != INCARNATION_READY || TAILQ_EMPTY(&i->sent))
-        return;
-    i->doubted = daemon_now(i->d);
-    daemon_timer(i->d, &i->deadline, ZYGOTE_DOUBT_USEC, on_deadline, i);
+    uint64_t now = daemon_now(i->d), due = now + ZYGOTE_DOUBT_USEC;
+    struct fork_request *r;
+    TAILQ_FOREACH(r, &i->sent, link) {
+        if (!r->doubted && r->due > due)
+            r->due = due;
+        r->doubted = true;
+    }
+    r = TAILQ_FIRST(&i->sent);
+    if (i->state == INCARNATION_READY && r != NULL)
+        daemon_timer(i->d, &i->deadline, r->due > now ? r->due - now : 0, on_deadline, i);
 }
 
 /* ---- ends that nobody tells ---- */

@@ -175,7 +175,8 @@ static void send_waiting(struct zygote *z) {
         z->n_waiting--;
         r->queued = false;
         r->sent_to = i;
-        r->sent_at = daemon_now(z->d);
+        r->doubted = false;
+        r->due = daemon_now(z->d) + ZYGOTE_FORK_SEC * second;
         TAILQ_INSERT_TAIL(&i->sent, r, link);
         i->n_sent++;
         incarnation_watch_sent(i);

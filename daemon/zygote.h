@@ -27,9 +27,10 @@ struct fork_request {
     TAILQ_ENTRY(fork_request) link; /* in zygote->waiting or incarnation->sent */
     struct worker *worker;
     struct incarnation *sent_to; /* NULL: it waits */
-    uint64_t sent_at;
+    uint64_t due;                /* once sent: when it must have been forked */
     unsigned tries;
     bool queued;      /* in zygote->waiting */
+    bool doubted;     /* a child was killed that may have had it */
     bool unwanted;    /* to be ended as soon as it is there */
     uint8_t *message; /* owned: FORK, without a frame */
     size_t size;
@@ -71,7 +72,6 @@ struct incarnation {
     /* Spares: how many waited when it said so last, how many it had seen taken by then, and how many have been. */
     unsigned spares_said;
     uint64_t taken_said, taken;
-    uint64_t doubted;              /* when a child was killed that had said nothing yet; 0 */
     struct fork_request_list sent; /* oldest first */
     unsigned n_sent;
     struct worker_list children; /* live workers that it forked; newest first */
