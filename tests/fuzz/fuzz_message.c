@@ -84,8 +84,9 @@ static void write_again(const struct message *m, enum message_sender sender, enu
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size == 0)
         return 0;
-    enum message_sender sender = data[0] & 1 ? FROM_SERVER : FROM_CLIENT;
-    enum session_state state = (enum session_state)((data[0] >> 1) % 3);
+    /* The lowest bit and the highest: what is in the corpus means what it meant before there were zygotes. */
+    enum message_sender sender = (enum message_sender)((data[0] & 1) | (data[0] >> 7 & 1) << 1);
+    enum session_state state = (enum session_state)((data[0] >> 1 & 0x3f) % 3);
     const uint8_t *p = data + 1;
     for (size_t n = size - 1, frame; n > 0; p += frame, n -= frame) {
         const uint8_t *payload;
