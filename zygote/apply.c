@@ -168,10 +168,10 @@ static void set_limits(const struct child *c) {
 static char **strings(const struct child *c, unsigned attr, int *ret_count) {
     const struct attribute *a = &c->m->attributes[attr];
     size_t count = message_strs_count(c->m, attr), offset = 0;
-    char **list = calloc(count + 1, sizeof *list), *copy = malloc(a->size + 1);
-    if (list == NULL || copy == NULL)
+    char **list = calloc(count + 1, sizeof *list), *copy = count > 0 ? malloc(a->size) : NULL;
+    if (list == NULL || (count > 0 && copy == NULL))
         fail_as(c, STAGE_REQUEST, ENOMEM, "");
-    if (a->size > 0)
+    if (copy != NULL)
         memcpy(copy, a->data, a->size);
     for (size_t i = 0; i < count; i++) {
         list[i] = copy + offset;
