@@ -135,9 +135,9 @@ static void start(struct zygote *z, struct incarnation **which) {
 /* It failed a moment ago: who asks now hears why, and does not make it fail again. */
 static void refuse(struct zygote *z) {
     char text[LIMIT_TEXT];
-    unsigned long long msec = (z->not_before - daemon_now(z->d)) / 1000 + 1;
+    uint64_t left = (z->not_before - daemon_now(z->d)) / 1000 + 1;
     snprintf(text, sizeof text, "%.*s (the next try comes in %llu ms, or by forksrv zygote warm %s)", TEXT_PART,
-             z->trouble != NULL ? z->trouble : "it failed", msec, z->name);
+             z->trouble != NULL ? z->trouble : "it failed", (unsigned long long)left, z->name);
     fail_waiting(z, EIO, text);
 }
 

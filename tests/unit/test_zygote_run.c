@@ -72,6 +72,11 @@ static void start(const char *spares, void (*prepare)(struct forksrv_zygote *z))
     close(ends[1]);
 }
 
+static void hang_up(void) {
+    close(server);
+    server = -1;
+}
+
 static void ends_with(int code) {
     int status;
     ck_assert_int_eq(waitpid(zygote, &status, 0), zygote);
@@ -183,7 +188,7 @@ START_TEST(workers_and_their_ends) {
         ck_assert_mem_eq(text, "7\0two\0", 7);
         expect_end(pid, END_EXITED, 7);
     }
-    close(server);
+    hang_up();
     ends_with(0);
 }
 END_TEST
@@ -221,7 +226,7 @@ START_TEST(spares) {
     ck_assert_uint_eq(message_u64(&m, ATTR_VALUE, 7), 0);
     for (uint32_t i = 1; i <= 5; i++)
         one_of_spares(i);
-    close(server);
+    hang_up();
     ends_with(0);
 }
 END_TEST
@@ -238,7 +243,7 @@ START_TEST(a_server_that_breaks_the_protocol) {
         raw_put(&raw, p, unhex(broken[i], p, sizeof p));
         send_raw(&raw, NULL, 0);
         ends_with(BROKEN);
-        close(server);
+        hang_up();
     }
 }
 END_TEST
@@ -267,7 +272,7 @@ START_TEST(a_server_that_goes_before_it_is_told) {
     /* The zygote itself reads the end and leaves. */
     ck_assert_int_eq(shutdown(server, SHUT_WR), 0);
     ends_with(0);
-    close(server);
+    hang_up();
     while (filled > 0 && (n = read(door[0], text, 4096)) > 0)
         filled -= (size_t)n;
     ck_assert_uint_eq(filled, 0);
@@ -291,7 +296,7 @@ START_TEST(trouble) {
     start("0", trouble_twice);
     struct message m = expect(MSG_READY);
     ck_assert_str_eq(message_str(&m, ATTR_TEXT), "Preload=a: no; Preload=b: no");
-    close(server);
+    hang_up();
     ends_with(0);
     setenv("FORKSRV_ZYGOTE_ON_PRELOAD_ERROR", "fail", 1);
     start("0", trouble_twice);
@@ -299,7 +304,7 @@ START_TEST(trouble) {
     ck_assert_str_eq(message_str(&m, ATTR_TEXT), "Preload=a: no");
     ck_assert_uint_eq(message_u32(&m, ATTR_ERRNO, 0), EIO);
     ends_with(NOT_READY);
-    close(server);
+    hang_up();
 }
 END_TEST
 
@@ -324,13 +329,13 @@ START_TEST(not_ready) {
     struct message m = expect(MSG_UNREADY);
     ck_assert_str_eq(message_str(&m, ATTR_TEXT), "no");
     ends_with(NOT_READY);
-    close(server);
+    hang_up();
     unsetenv("FORKSRV_ZYGOTE_ON_PRELOAD_ERROR");
     start("0", leaves_a_child);
     m = expect(MSG_UNREADY);
     ck_assert_str_eq(message_str(&m, ATTR_TEXT), "a child process was left behind");
     ends_with(NOT_READY);
-    close(server);
+    hang_up();
 }
 END_TEST
 
@@ -412,7 +417,7 @@ START_TEST(a_refusal) {
     while (m.type == MSG_SPARES)
         m = next();
     ck_assert_uint_eq(m.type, MSG_ENDED);
-    close(server);
+    hang_up();
     ends_with(0);
 }
 END_TEST
@@ -425,7 +430,7 @@ START_TEST(no_arguments) {
     struct message m = expect(MSG_UNFORKED);
     ck_assert_str_eq(message_str(&m, ATTR_TEXT), "request: no ARGV: Invalid argument");
     expect_end(0, END_EXITED, 127);
-    close(server);
+    hang_up();
     ends_with(0);
 }
 END_TEST
