@@ -382,12 +382,13 @@ def never_reads(path):
     serve_all()
 
 
-LIES = {f.__name__: f for f in (version, exits, stops_early, closes_early, gives_up_and_stays, leaves_a_child, before_ready, bytes_early, huge_early,
-                                empty_early, fds_early, many_fds_early, of_a_server, fork_itself, stops, never_reads)}
+LIES = {f.__name__: f for f in (
+    version, exits, stops_early, closes_early, gives_up_and_stays, leaves_a_child, before_ready, bytes_early, huge_early, empty_early, fds_early,
+    many_fds_early, of_a_server, fork_itself, stops, never_reads)}
 LIES.update({f.__name__: at_work(f) for f in (
-    no_pidfd, a_pipe, two_pidfds, of_that_process, of_the_server, of_itself, of_a_dead_one, born, no_such_end, no_such_code, malformed, twice_the_same,
-    does_not_belong, a_long_text, closes, leaves, doubts, unforked_nonsense, unforked_silent, ready_twice, of_no_request, forked_twice, both,
-    unforked_first, of_nobody, of_that_worker, reaped_first, floods, prints)})
+    no_pidfd, a_pipe, two_pidfds, of_that_process, of_the_server, of_itself, of_a_dead_one, born, no_such_end, no_such_code, malformed,
+    twice_the_same, does_not_belong, a_long_text, closes, leaves, doubts, unforked_nonsense, unforked_silent, ready_twice, of_no_request,
+    forked_twice, both, unforked_first, of_nobody, of_that_worker, reaped_first, floods, prints)})
 LIES["sleeps"] = sleep
 
 if __name__ == "__main__":
