@@ -203,6 +203,6 @@ void apply(struct forksrv_zygote *z, struct work *w, int *ret_argc, char ***ret_
         _exit(127);
     close(c.sock);
     close(c.pidfd);
-    work_done(w);
     unblock(&c);
+    work_done(w);
 }

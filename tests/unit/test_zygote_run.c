@@ -5,8 +5,10 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "tests/unit/raw.h"
@@ -29,8 +31,14 @@ void __wrap__exit(int code) {
     __real__exit(code);
 }
 
-/* Its arguments are written where the test reads, each with its NUL, and the first one is its exit code. */
+/* Its arguments are written where the test reads, each with its NUL, and the first one is its exit code; or whether SIGUSR1 alone
+ * is blocked. */
 static int work(int argc, char **argv, void *data) {
+    if (strcmp(argv[0], "mask") == 0) {
+        uint64_t mask = 0;
+        (void)syscall(SYS_rt_sigprocmask, SIG_BLOCK, NULL, &mask, sizeof mask);
+        return mask == UINT64_C(1) << (SIGUSR1 - 1) ? 42 : 41;
+    }
     for (int i = 0; i < argc; i++)
         if (write(RESULT, argv[i], strlen(argv[i]) + 1) < 0)
             return 99;
@@ -190,6 +198,34 @@ START_TEST(workers_and_their_ends) {
     }
     hang_up();
     ends_with(0);
+}
+END_TEST
+
+/* So long that the memory in which it came is gone for good once it is given back. */
+START_TEST(a_large_request) {
+    enum { SIZE = 1 << 20 };
+    /* First: what is freed here later has malloc keep more for itself, there too. */
+    start("0", NULL);
+    ready();
+    char *argv = calloc(1, SIZE);
+    ck_assert_ptr_nonnull(argv);
+    memset(argv, 'x', SIZE - 1);
+    memcpy(argv, "mask", 5);
+    struct raw whole = raw_message(0x0301, 0, 1), raw = raw_message(0x0301, 1, 1);
+    raw_attribute(&whole, 0x11, argv, SIZE);
+    const uint8_t blocked[] = {0, 0, 0, 0, 0, 0, 1 << (SIGUSR1 - 1) >> 8, (uint8_t)(1 << (SIGUSR1 - 1))};
+    raw_attribute(&whole, 0x1a, blocked, sizeof blocked);
+    int file = memfd_create("large", MFD_CLOEXEC);
+    ck_assert_int_eq(write(file, whole.data, whole.size), (ssize_t)whole.size);
+    put_u32(&raw, 0x2e, 0);
+    send_raw(&raw, &file, 1);
+    expect(MSG_FORKED);
+    expect_end(0, END_EXITED, 42);
+    hang_up();
+    ends_with(0);
+    close(file);
+    raw_done(&whole);
+    free(argv);
 }
 END_TEST
 
@@ -439,6 +475,7 @@ int main(void) {
     Suite *suite = suite_create("zygote_run");
     TCase *tc = tcase_create("zygote_run");
     tcase_add_test(tc, workers_and_their_ends);
+    tcase_add_test(tc, a_large_request);
     tcase_add_test(tc, spares);
     tcase_add_test(tc, a_server_that_breaks_the_protocol);
     tcase_add_test(tc, a_server_that_goes_before_it_is_told);
