@@ -17,8 +17,10 @@ from ._zygote import Zygote, states, zygote_body
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from socket import socket
     from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence
     from ._output import Frame
+    from ._private import Private
     from ._pump import Pump
     from ._spec import Limit, Word
     from ._stdio import File
@@ -47,17 +49,22 @@ def connect(address: str | os.PathLike[str] | None = None, *, user: str | None =
     Raises NoInstanceError, NoKeyError, KeyFileError, AuthenticationError, UntrustedListenerError, RefusedError, ProtocolError, TimeoutExpired;
     ValueError for an argument that cannot be meant.
     """
-    from . import _connect, _find, _handshake, _private
-    from ._pump import Pump
+    from . import _connect, _private
     target = _connect.Target(address, user, authkey, authkey_file, private)
     deadline = deadline_after(timeout)
-    lifeline = -1
     if private:
-        parts = _private.Private(os.fspath(daemon) if daemon is not None else None)
-        assert parts.sock is not None
-        sock, peer, key, lifeline = parts.sock, "private", parts.key, parts.lifeline
-    else:
-        sock, peer, key = _connect.reach(target, deadline)
+        return greet_private(_private.Private(os.fspath(daemon) if daemon is not None else None), deadline, lazy)
+    return _greet(*_connect.reach(target, deadline), -1, deadline, lazy)
+
+
+def greet_private(parts: Private, deadline: float | None, lazy: bool = False) -> Session:
+    assert parts.sock is not None
+    return _greet(parts.sock, "private", parts.key, parts.lifeline, deadline, lazy)
+
+
+def _greet(sock: socket, peer: str, key: bytearray, lifeline: int, deadline: float | None, lazy: bool) -> Session:
+    from . import _connect, _find, _handshake
+    from ._pump import Pump
     try:
         _connect.greet(sock, key, peer, deadline)
         core = _core.Core(peer)

@@ -35,8 +35,7 @@ def install(zygote: str | None = None, *, private: bool | None = None, fallback:
     Raises RuntimeError if the program has started multiprocessing's own fork server already. When a process is started: the exceptions of
     connect(), and SpawnError if the zygote cannot be warmed or runs another minor version of Python.
     """
-    from . import _multiprocessing
-    from ._client import connect
+    from . import _door, _multiprocessing
     if private is None:
         private = _yes("FORKSRV_PRIVATE")
     if fallback is None:
@@ -46,4 +45,4 @@ def install(zygote: str | None = None, *, private: bool | None = None, fallback:
     if not 1 <= spares <= 256:
         raise ValueError("spares must be 1 to 256, not %d" % spares)
     name = zygote or os.environ.get("FORKSRV_ZYGOTE") or "python"
-    _multiprocessing.install(_multiprocessing.Options(name, lambda: connect(private=private, **where), spares, fallback))
+    _multiprocessing.install(_multiprocessing.Options(name, _door.Way(private, where), spares, fallback))

@@ -12,6 +12,7 @@ import sys
 import threading
 from multiprocessing import connection, forkserver, resource_tracker, spawn, util
 
+from . import _door
 from ._relay import Relay
 
 FDS = 253  # the kernel takes no more in one message
@@ -25,8 +26,8 @@ _stock = forkserver.ForkServer
 class Options:
     """Where this program's processes come from."""
 
-    def __init__(self, zygote, connect, spares, fallback):
-        self.zygote, self.connect, self.spares, self.fallback = zygote, connect, spares, fallback
+    def __init__(self, zygote, way, spares, fallback):
+        self.zygote, self.way, self.spares, self.fallback = zygote, way, spares, fallback
 
 
 class _Link:
@@ -70,11 +71,14 @@ def _name():
 class Server(_stock):
     """In the program itself it starts the derived zygote and its channel; in a process of it, it has the same channel already, as what a stock
     server would call its alive fd."""
+    _forkserver_address = _door.attribute("_forkserver_address", "address")
+    _forkserver_authkey = _door.attribute("_forkserver_authkey", "key")
 
     def connect_to_new_process(self, fds):
         self.ensure_running()
         if self._forksrv_stock:
             return _stock.connect_to_new_process(self, fds)
+        _door.check(self)
         if len(fds) + 4 > FDS:
             raise ValueError("too many fds")
         parent_r, child_w = os.pipe()
@@ -165,6 +169,7 @@ class Server(_stock):
         link, self._forksrv_link = self.__dict__.get("_forksrv_link"), None
         if link is not None:
             link.close(wait)
+            self._forksrv_options.way.close()
 
     def _restart(self):
         """The session stays: there are the processes of the one before."""
@@ -193,7 +198,7 @@ def _derive(server, options, before):
     relay = Relay()
     session = None
     try:
-        session = options.connect() if before is None else before.session
+        session = options.way.connect() if before is None else before.session
         argv = ["multiprocessing", "%d.%d" % sys.version_info[:2], str(CHANNEL), str(SETTINGS), str(SIGNALS)]
         worker = session.spawn(argv, zygote=options.zygote, derived=True, fds={CHANNEL: theirs, SETTINGS: settings, SIGNALS: relay.read},
                                name="mp " + _name())

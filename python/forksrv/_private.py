@@ -34,22 +34,44 @@ SHELL = "/bin/sh"
 SCRIPT = SHELL + """ -c 'LISTEN_PID=$$; export LISTEN_PID; exec "$0" --private' "$0" &"""
 
 
-class Private:
-    """sock: connected, nothing was said yet. key: for the handshake. lifeline: the instance ends when the last copy of it is closed."""
+class Door:
+    """What another connection to a private instance needs: its socket, which has no name any more but is still a place, and the key."""
 
-    def __init__(self, daemon: str | None) -> None:
+    def __init__(self, place: int, key_file: int) -> None:
+        self.place, self.key_file = place, key_file
+
+    def address(self) -> str:
+        """For connect(2), while this process has the door."""
+        return "/proc/%d/fd/%d" % (os.getpid(), self.place)
+
+    def key(self) -> bytes:
+        return os.pread(self.key_file, KEY_SIZE, 0)
+
+    def close(self) -> None:
+        for fd in (self.place, self.key_file):
+            os.close(fd)
+
+
+class Private:
+    """sock: connected, nothing was said yet. key: for the handshake. lifeline: the instance ends when the last copy of it is closed. door: only if
+    it is to be kept, and then the caller's."""
+
+    def __init__(self, daemon: str | None, keep: bool = False) -> None:
         self.sock: socket.socket | None = None
+        self.door: Door | None = None
         self.key = bytearray(os.urandom(KEY_SIZE))
         self.lifeline = -1
         parts: list[int] = []
         try:
             path = find_daemon(daemon)
-            listener, self.sock = make_socket()
-            parts.append(listener)
+            listener, self.sock, place = make_socket()
+            parts += [place, listener]
             parts.append(make_key(self.key))
             alive, self.lifeline = pipe()
             parts.append(alive)
-            _start(path, parts)
+            _start(path, parts[1:])
+            if keep:
+                self.door = Door(parts.pop(0), parts.pop(1))
         except BaseException:
             self.close()
             raise
@@ -111,8 +133,8 @@ def make_key(key: bytearray) -> int:
         raise
 
 
-def make_socket() -> tuple[int, socket.socket]:
-    """A listener and a connection to it, in a folder of our own, which only exists during this call."""
+def make_socket() -> tuple[int, socket.socket, int]:
+    """A listener, a connection to it, and the file that is its name, in a folder of our own, which only exists during this call."""
     runtime = _find.Environment().folder("XDG_RUNTIME_DIR")
     for base in (runtime, "/tmp"):
         if base is None:
@@ -125,7 +147,7 @@ def make_socket() -> tuple[int, socket.socket]:
                         % _errors.os_text(last)) from None
 
 
-def _make_socket_below(base: str) -> tuple[int, socket.socket]:
+def _make_socket_below(base: str) -> tuple[int, socket.socket, int]:
     folder = os.path.join(base, "forksrv." + os.urandom(8).hex())
     os.mkdir(folder, 0o700)
     path = os.path.join(folder, "c")
@@ -139,9 +161,14 @@ def _make_socket_below(base: str) -> tuple[int, socket.socket]:
             try:
                 listener.listen(16)
                 sock = _connect.connect_path(path, None)
+                try:
+                    place = above_standard(os.open(path, os.O_PATH | os.O_CLOEXEC))
+                except BaseException:
+                    sock.close()
+                    raise
             finally:
                 os.unlink(path)
-            return listener.detach(), sock
+            return listener.detach(), sock, place
     finally:
         os.rmdir(folder)
 
