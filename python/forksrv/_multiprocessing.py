@@ -7,6 +7,7 @@ import json
 import multiprocessing.context
 import multiprocessing.popen_forkserver
 import os
+import select
 import socket
 import sys
 import threading
@@ -79,6 +80,12 @@ class Server(_stock):
         if self._forksrv_stock:
             return _stock.connect_to_new_process(self, fds)
         _door.check(self)
+        parent_r, parent_w = self._connect(fds)
+        if not self._forksrv_proven:
+            self._prove(parent_r, parent_w)
+        return parent_r, parent_w
+
+    def _connect(self, fds):
         if len(fds) + 4 > FDS:
             raise ValueError("too many fds")
         parent_r, child_w = os.pipe()
@@ -98,6 +105,23 @@ class Server(_stock):
         finally:
             os.close(child_r)
             os.close(child_w)
+
+    def _prove(self, parent_r, parent_w):
+        """Whether a new zygote has come to its first process, or ended before: then its error is told, and here it is said where."""
+        try:
+            poll = select.poll()
+            poll.register(parent_r, select.POLLIN)
+            if poll.poll()[0][1] & select.POLLIN:
+                self._forksrv_proven = True
+                return
+            error = EOFError("the fork server ended before it had forked a process; standard error says why")
+            if self._preload_modules and getattr(self, "_preload_on_error", "ignore") == "fail":
+                error.add_note("Forkserver process may have crashed during module preloading. Check stderr.")
+            raise error
+        except BaseException:
+            os.close(parent_r)
+            os.close(parent_w)
+            raise
 
     def _request(self, child_r, child_w, fds):
         try:
@@ -152,6 +176,7 @@ class Server(_stock):
             self._forksrv_stock = True
             return False
         self._forkserver_pid = self._forksrv_link.worker.pid
+        self._forksrv_proven = False
         return True
 
     def _forget_channel(self):
@@ -247,6 +272,7 @@ def take_over(options):
     server.__class__ = Server
     server._forksrv_options = options
     server._forksrv_stock = False
+    server._forksrv_proven = True
     # Names of the module that are bound to the class that was.
     forkserver.ensure_running = server.ensure_running
     forkserver.get_inherited_fds = server.get_inherited_fds

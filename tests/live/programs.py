@@ -470,6 +470,21 @@ for _ in range(2):
     p.join()
 print(p.exitcode)
 """),
+    # From Python 3.15 on.
+    "on-error.py": _program("""
+from multiprocessing import forkserver
+""", """
+for on_error in ("ignore", "warn", "fail", "ignore"):
+    forkserver._forkserver._stop()
+    mp.set_forkserver_preload(["no_such_module"], on_error=on_error)
+    p = mp.Process(target=sys.exit, args=(3,))
+    try:
+        p.start()
+        p.join()
+        print(on_error, p.exitcode)
+    except (EOFError, ConnectionError) as e:
+        print(on_error, e.__notes__)
+"""),
     # Python before 3.14 does not preload __main__, though it is meant to; see IMPORTED.
     "imports.py": _program("""
 print("imported as", __name__, flush=True)
