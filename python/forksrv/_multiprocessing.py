@@ -36,6 +36,15 @@ class _Link:
 
     def __init__(self, session, worker, relay):
         self.session, self.worker, self.relay, self.pid = session, worker, relay, os.getpid()
+        self.proven = False  # it has had a process
+
+    def lost(self):
+        """Whether the server is gone; it may be that nothing was heard from it since."""
+        try:
+            self.session.process()
+        except OSError:
+            pass
+        return self.session.closed
 
     def close(self, wait):
         if self.pid != os.getpid():
@@ -80,56 +89,60 @@ class Server(_stock):
         if self._forksrv_stock:
             return _stock.connect_to_new_process(self, fds)
         _door.check(self)
-        parent_r, parent_w = self._connect(fds)
-        if not self._forksrv_proven:
-            self._prove(parent_r, parent_w)
-        return parent_r, parent_w
+        again = False
+        while True:
+            link = self.__dict__.get("_forksrv_link")
+            ends = self._connect(fds)
+            if ends is not None and self._arrives(link, *ends):
+                return ends
+            if link is not None and not link.proven and (ends is not None or again):
+                raise self._ended_early()
+            # Nothing of the process has begun; a stock server that ended is started again, too.
+            self._restart(link)
+            if self._forksrv_stock:
+                return _stock.connect_to_new_process(self, fds)
+            again = True
 
     def _connect(self, fds):
+        """Our ends of the two pipes, or None: there is nobody."""
         if len(fds) + 4 > FDS:
             raise ValueError("too many fds")
-        parent_r, child_w = os.pipe()
+        ours = []
+        theirs = []
         try:
-            child_r, parent_w = os.pipe()
-        except OSError:
-            os.close(parent_r)
-            os.close(child_w)
-            raise
-        try:
-            self._request(child_r, child_w, fds)
-            return parent_r, parent_w
-        except BaseException:
-            os.close(parent_r)
-            os.close(parent_w)
-            raise
+            for mine, other in ((0, 1), (1, 0)):
+                pipe = os.pipe()
+                ours.append(pipe[mine])
+                theirs.append(pipe[other])
+            self._send(theirs[1], theirs[0], fds)
+            ends, ours = tuple(ours), []
+            return ends
+        except (BrokenPipeError, ConnectionResetError, ConnectionRefusedError):
+            return None
         finally:
-            os.close(child_r)
-            os.close(child_w)
+            for fd in ours + theirs:
+                os.close(fd)
 
-    def _prove(self, parent_r, parent_w):
-        """Whether a new zygote has come to its first process, or ended before: then its error is told, and here it is said where."""
+    def _arrives(self, link, parent_r, parent_w):
+        """Whether somebody has taken the request; otherwise the pipes are closed."""
+        arrived = False
         try:
             poll = select.poll()
             poll.register(parent_r, select.POLLIN)
-            if poll.poll()[0][1] & select.POLLIN:
-                self._forksrv_proven = True
-                return
-            error = EOFError("the fork server ended before it had forked a process; standard error says why")
-            if self._preload_modules and getattr(self, "_preload_on_error", "ignore") == "fail":
-                error.add_note("Forkserver process may have crashed during module preloading. Check stderr.")
-            raise error
-        except BaseException:
-            os.close(parent_r)
-            os.close(parent_w)
-            raise
+            arrived = bool(poll.poll()[0][1] & select.POLLIN)
+            if arrived and link is not None:
+                link.proven = True
+            return arrived
+        finally:
+            if not arrived:
+                os.close(parent_r)
+                os.close(parent_w)
 
-    def _request(self, child_r, child_w, fds):
-        try:
-            self._send(child_r, child_w, fds)
-        except (BrokenPipeError, ConnectionResetError, ConnectionRefusedError):
-            # It ended. A stock server that ended is started again, too.
-            self._restart()
-            self._send(child_r, child_w, fds)
+    def _ended_early(self):
+        error = EOFError("the fork server ended before it had forked a process; standard error says why")
+        if self._preload_modules and getattr(self, "_preload_on_error", "ignore") == "fail":
+            error.add_note("Forkserver process may have crashed during module preloading. Check stderr.")
+        return error
 
     def _send(self, child_r, child_w, fds):
         channel = self._forkserver_alive_fd
@@ -176,7 +189,6 @@ class Server(_stock):
             self._forksrv_stock = True
             return False
         self._forkserver_pid = self._forksrv_link.worker.pid
-        self._forksrv_proven = False
         return True
 
     def _forget_channel(self):
@@ -196,16 +208,17 @@ class Server(_stock):
             link.close(wait)
             self._forksrv_options.way.close()
 
-    def _restart(self):
-        """The session stays: there are the processes of the one before."""
+    def _restart(self, link):
+        """The session stays: there are the processes of the one before. Another thread may have done it already."""
         with self._lock:
-            link = self.__dict__.get("_forksrv_link")
             if link is None or link.pid != os.getpid():
                 raise RuntimeError("the fork server of this program has ended, and only the program itself can start another one")
+            if self._forksrv_link is not link:
+                return
             self._forget_channel()
             link.relay.close()
-            if link.session.closed:
-                link = self._forksrv_link = None
+            if link.lost():
+                self._forksrv_link = None
             self._start()
 
     def _stop_unlocked(self):
@@ -272,7 +285,6 @@ def take_over(options):
     server.__class__ = Server
     server._forksrv_options = options
     server._forksrv_stock = False
-    server._forksrv_proven = True
     # Names of the module that are bound to the class that was.
     forkserver.ensure_running = server.ensure_running
     forkserver.get_inherited_fds = server.get_inherited_fds

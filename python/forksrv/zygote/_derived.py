@@ -131,6 +131,7 @@ class Derived:
         self.sock = sock  # to forksrvd
         self.channel = channel  # to the client and its processes
         self.wanted = settings["spares"]
+        self.orphaned = False  # forksrvd is gone
         self.spares = set()
         self.exit_pipes = {}  # pid: where the client reads how it ended
         ours, self.taken_by = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -239,7 +240,9 @@ class Derived:
                 self.spares.discard(pid)
                 os.waitpid(pid, 0)
                 continue
-            self.sock.send(speech.ended(pid, _KINDS[found.si_code], status, os.wait4(pid, 0)[2]))
+            rusage = os.wait4(pid, 0)[2]
+            if not self.orphaned:
+                self.sock.send(speech.ended(pid, _KINDS[found.si_code], status, rusage))
 
     # ---- the loop
 
@@ -261,19 +264,36 @@ class Derived:
     def hear_end(self):
         _exit(0)
 
+    def hear_server_end(self):
+        """forksrvd was killed; otherwise it would have ended us. What runs goes on, and its ends are told. A client that wants another process
+        finds the channel closed, and is to look for another server."""
+        self.orphaned = True
+        self.wanted = 0
+        for sock in (self.sock, self.channel):
+            self.poll.unregister(sock)
+            sock.close()
+        self.hear_taken()
+        for pid in self.spares:
+            os.kill(pid, signal.SIGKILL)
+
     def run(self):
         signal.signal(signal.SIGCHLD, _nothing)
         signal.set_wakeup_fd(self.wakeup[1], warn_on_full_buffer=False)
         self.poll = select.poll()
         hear = {self.taken.fileno(): self.hear_taken, self.wakeup[0]: self.hear_wakeup, self.signals: self.hear_signals,
-                self.sock.fileno(): self.hear_end, self.channel.fileno(): self.hear_end}
+                self.sock.fileno(): self.hear_server_end, self.channel.fileno(): self.hear_end}
         for fd in hear:
             self.poll.register(fd, 0 if fd == self.channel.fileno() else select.POLLIN)
         while True:
             self.refill()
             for fd, _ in self.poll.poll():
                 hear[fd]()
-            self.reap()
+            try:
+                self.reap()
+            except (BrokenPipeError, ConnectionResetError):
+                continue  # and the loop hears of it
+            if self.orphaned and not self.exit_pipes:
+                _exit(0)
 
 
 def _nothing(signum, frame):
