@@ -18,7 +18,7 @@ import sys
 
 from importlib.machinery import BuiltinImporter
 
-from . import _program
+from . import _os, _program
 from . import _speech as speech
 
 _signed = struct.Struct("q")
@@ -74,6 +74,13 @@ def _prepare(settings):
             _import(name, settings["on_error"])
         util._flush_std_streams()
     util._close_stdin()
+    _keep_stdin()
+
+
+def _keep_stdin():
+    """Each process closes standard input and opens /dev/null in its place, which is there already, and untouched."""
+    stdin, close_stdin = sys.stdin, util._close_stdin
+    util._close_stdin = lambda: None if sys.stdin is stdin and not stdin.closed else close_stdin()
 
 
 def _import_main(process, spawn, settings):
@@ -349,6 +356,7 @@ def work(argv, sock):
     gc.collect()
     gc.disable()
     gc.freeze()
+    _os.share_page_tables()
     try:
         Derived(sock, channel, int(argv[4]), settings).run()
     except (BrokenPipeError, ConnectionResetError):

@@ -9,6 +9,7 @@ import sys
 
 from . import _check
 from . import _loop
+from . import _os
 from . import _speech as speech
 
 SOCKET = 3
@@ -134,6 +135,7 @@ def main():
     gc.collect()
     gc.disable()
     gc.freeze()
+    _os.share_page_tables()
     loop = _loop.Loop(sock, settings, function)
     speech.send(sock, speech.ready("Python %d.%d.%d" % sys.version_info[:3], "\n".join(preload.troubles)))
     return loop.run()

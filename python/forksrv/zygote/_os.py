@@ -21,6 +21,33 @@ def no_new_privs():
         raise OSError(errno, os.strerror(errno))
 
 
+def _is_interpreter(path):
+    name = os.path.basename(path)
+    return name.startswith(("libpython", "libc.so", "libc-")) or path == os.path.realpath(sys.executable)
+
+
+def share_page_tables():
+    """A fork leaves out the page tables of mapped files that nobody has written to, so that each child finds every page of the interpreter's code
+    anew, by a page fault: a quarter of all that a short child has. A byte that is written as it was makes it take them over. For the
+    interpreter and the C library only, as each page costs the fork something, too. What cannot be written stays as it is."""
+    try:
+        with open("/proc/self/maps", "rb") as f:
+            lines = f.read().split(b"\n")
+        memory = os.open("/proc/self/mem", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return
+    for line in lines:
+        words = line.split(None, 5)
+        if len(words) < 6 or words[1][1:2] == b"w" or words[1][3:4] != b"p" or not _is_interpreter(os.fsdecode(words[5])):
+            continue
+        start = int(words[0].partition(b"-")[0], 16)
+        try:
+            os.pwrite(memory, os.pread(memory, 1, start), start)
+        except OSError:
+            pass
+    os.close(memory)
+
+
 def _may_use_stdio():
     """Whether there is code that could have printed by C's stdio: by ctypes, or modules that are not the interpreter's own."""
     if "ctypes" in sys.modules:
