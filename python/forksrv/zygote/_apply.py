@@ -126,7 +126,22 @@ def set_environ(request):
         if not name or not equals:
             raise Failure(speech.S_REQUEST, 22, "a variable of the environment is not NAME=VALUE")
         wanted[name] = value
-    have = os.environb
+    set_environ_to(wanted)
+
+
+def set_environ_to(wanted):
+    have = getattr(os.environ, "_data", None)
+    if not isinstance(have, dict):
+        os.environb.clear()
+        os.environb.update(wanted)
+        return
+    # The same without what os.environ does for each of them: a quarter of the time that a worker takes to begin.
+    for name in have:
+        if name not in wanted:
+            os.unsetenv(name)
+    for name, value in wanted.items():
+        if have.get(name) != value:
+            os.putenv(name, value)
     have.clear()
     have.update(wanted)
 

@@ -122,6 +122,7 @@ class Loop:
     def be_spare(self):
         """Waits for a request beside the others: the kernel wakes one of them. It is in the zygote's process group, which forksrvd ends with
         the zygote."""
+        _program.rehearse()
         try:
             data, fds = speech.receive(self.sock)
         except OSError:

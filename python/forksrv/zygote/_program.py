@@ -6,12 +6,13 @@ import gc
 import io
 import os
 import signal
+import struct
 import sys
 import types
 
 from importlib.machinery import BuiltinImporter
 
-from . import _os, _stdio
+from . import _apply, _os, _stdio
 
 _here = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
@@ -70,6 +71,28 @@ def _set_path(first):
     sys.path[:0] = front + more
 
 
+_seeded = False
+
+
+def seed():
+    """What needs no request, so that a spare does it while it waits. random itself is seeded anew after every fork."""
+    global _seeded
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None and not _seeded:
+        numpy_random.seed(struct.unpack("8I", os.urandom(32)))
+    _seeded = True
+
+
+def rehearse():
+    """In a spare, before its request comes: what the request will touch is then this process's own already, and need not be copied while somebody
+    waits. All of it is done again later."""
+    seed()
+    _stdio.renew(False)
+    _apply.set_environ_to(dict(os.environb))
+    _is_plain(__file__)
+    compile("def f(x):\n    return x", "<string>", "exec")
+
+
 def _renew_modules():
     """State that modules took from the zygote's process when they were imported, and which is to be this process's own."""
     process = sys.modules.get("multiprocessing.process")
@@ -77,10 +100,7 @@ def _renew_modules():
         process.ORIGINAL_DIR = os.getcwd()
         config = process.current_process()._config
         config["authkey"] = process.AuthenticationString(os.urandom(32))
-    # random itself is seeded anew after every fork.
-    numpy_random = sys.modules.get("numpy.random")
-    if numpy_random is not None:
-        numpy_random.seed()
+    seed()
 
 
 def _prepare(argv, options):
@@ -143,8 +163,21 @@ def _read(path, name):
         _cannot_open(name, e)
 
 
+def _is_plain(path):
+    """A file without the mark of an archive in its end; it is told so without what importers do for it, which takes longer than to compile it."""
+    try:
+        with open(path, "rb", 0) as f:
+            size = f.seek(0, 2)
+            f.seek(max(0, size - 65557))
+            return b"PK\5\6" not in f.read()
+    except OSError:
+        return False
+
+
 def _is_importable(path):
     """A folder, or an archive."""
+    if len(sys.path_hooks) == 2 and _is_plain(path):
+        return False
     for hook in sys.path_hooks:
         try:
             hook(path)
