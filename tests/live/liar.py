@@ -54,16 +54,17 @@ def hear():
 
 
 def child(then=lambda: None):
-    """A process that says nothing by itself and ends once it is told to, or with us."""
+    """A process that says nothing by itself and ends once it is told to, or with us. In a group of its own before anybody hears
+    of it, as our group is killed with us."""
     read, write = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(write)
-        os.setsid()
         then()
         os.read(read, 1)
         os._exit(0)
     os.close(read)
+    os.setpgid(pid, pid)
     return pid, write
 
 
