@@ -281,7 +281,7 @@ with managers.SharedMemoryManager() as s:
     print(list(x))
 """),
     "futures.py": _program("""
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, as_completed, wait
 from concurrent.futures.process import BrokenProcessPool
 def square(x):
     return x * x
@@ -299,7 +299,9 @@ ctx = mp.get_context("forkserver")
 with ProcessPoolExecutor(3, mp_context=ctx) as e:
     print(list(e.map(square, range(10))), sorted(f.result() for f in as_completed([e.submit(square, i) for i in range(5)])))
     try:
-        e.submit(fails, 0).result()
+        failure = e.submit(fails, 0)
+        wait([failure])
+        failure.result()
     except ZeroDivisionError as error:
         import traceback
         traceback.print_exception(error)
