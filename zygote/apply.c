@@ -123,8 +123,19 @@ static void close_others(const struct child *c) {
     check(c, STAGE_FDS, (int)syscall(SYS_close_range, c->above + 1, ~0U, 0));
 }
 
+/* The zygote's own limit, which is also the worker's, may leave no room for numbers that are in use only meanwhile, or for a target. */
+static struct rlimit make_room(const struct child *c) {
+    struct rlimit l, raised;
+    check(c, STAGE_FDS, getrlimit(RLIMIT_NOFILE, &l));
+    raised = (struct rlimit){l.rlim_max, l.rlim_max};
+    if ((rlim_t)c->above + c->n + 2 > l.rlim_cur)
+        check(c, STAGE_FDS, setrlimit(RLIMIT_NOFILE, &raised));
+    return l;
+}
+
 static void set_fds(struct child *c) {
     read_map(c);
+    struct rlimit own = make_room(c);
     for (unsigned i = 0; i < c->n; i++)
         c->map[i].source = raise_fd(c, c->map[i].source);
     c->sock = raise_fd(c, c->sock);
@@ -134,6 +145,7 @@ static void set_fds(struct child *c) {
     c->sock = c->above;
     c->pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
     check(c, STAGE_FDS, c->pidfd);
+    check(c, STAGE_FDS, setrlimit(RLIMIT_NOFILE, &own));
     c->w->fds.count = 0;
 }
 

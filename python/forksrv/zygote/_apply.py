@@ -76,10 +76,15 @@ def out_of_the_way(request, fd):
 
 
 def set_fds(request, sock):
-    """The worker's files are in their places; all else is still open. Returns the numbers, sorted."""
+    """The worker's files are in their places; all else is still open. Returns the numbers, sorted, and a pidfd of this process. Our own limit,
+    which is also the worker's, may leave no room for numbers that are in use only meanwhile, or for a target."""
     mapped = _fd_map(request)
     targets = sorted(mapped)
     above = targets[-1] + 1
+    own, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    small = own != resource.RLIM_INFINITY and above + len(targets) + 2 > own
+    if small:
+        _at(speech.S_FDS, resource.setrlimit, resource.RLIMIT_NOFILE, (most, most))
     if sock.fileno() < above:
         # The socket object goes on with another number.
         moved = raise_fd(sock.fileno(), above)
@@ -88,7 +93,10 @@ def set_fds(request, sock):
     sources = {target: raise_fd(fd, above) for target, fd in mapped.items()}
     for target, fd in sources.items():
         _at(speech.S_FDS, os.dup2, fd, target)
-    return targets
+    pidfd = _pidfd()
+    if small:
+        _at(speech.S_FDS, resource.setrlimit, resource.RLIMIT_NOFILE, (own, most))
+    return targets, pidfd
 
 
 def close_others(targets, most):
@@ -167,8 +175,7 @@ def apply(request, sock):
     _set_session(request)
     if speech.A_CGROUP in request.values:
         _at(speech.S_CGROUP, os.write, request.fd(speech.A_CGROUP), b"0")
-    targets = set_fds(request, sock)
-    pidfd = _pidfd()
+    targets, pidfd = set_fds(request, sock)
     _set_limits(request)
     set_environ(request)
     return targets, pidfd

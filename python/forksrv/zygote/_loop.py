@@ -265,5 +265,5 @@ def _drain(fd):
 def _most_fds():
     """Above this number no file can be open."""
     import resource
-    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return min(soft if soft > 0 else 1 << 20, 1 << 20)
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return min(most if most > 0 else 1 << 20, 1 << 20)
