@@ -19,7 +19,8 @@ SAME(FORKSRV_STAGE_ZYGOTE, STAGE_ZYGOTE);
 _Static_assert(STAGE_ZYGOTE + 1 == STAGE_COUNT, "every stage of the wire stands in forksrv.h");
 SAME(FORKSRV_REASON_EXITED, REASON_EXITED);
 SAME(FORKSRV_REASON_STOPPED, REASON_STOPPED);
-_Static_assert(REASON_STOPPED + 1 == REASON_COUNT, "every reason of the wire stands in forksrv.h");
+SAME(FORKSRV_REASON_HANDED_OVER, REASON_HANDED_OVER);
+_Static_assert(REASON_HANDED_OVER + 1 == REASON_COUNT, "every reason of the wire stands in forksrv.h");
 
 const char *forksrv_stage_name(enum forksrv_stage stage) {
     return stage_name((enum stage)stage);
@@ -72,6 +73,8 @@ static void worker_ended(struct forksrv *s, struct forksrv_worker *w, const stru
         w->id = message_u64(m, ATTR_WORKER, 0);
     record_end(m, &w->end);
     w->state = w->end.code < 0 && w->end.signo == 0 ? FORKSRV_STATE_LOST : FORKSRV_STATE_ENDED;
+    if (w->end.reason == FORKSRV_REASON_HANDED_OVER)
+        w->state = FORKSRV_STATE_HANDED_OVER;
     event_queue(s, &w->ended, FORKSRV_EVENT_ENDED, w);
 }
 

@@ -11,6 +11,7 @@ SAME(FORKSRV_PROCESS_GROUP, SPAWN_PROCESS_GROUP);
 SAME(FORKSRV_NO_NEW_PRIVS, SPAWN_NO_NEW_PRIVS);
 SAME(FORKSRV_OWN_CGROUP, SPAWN_OWN_CGROUP);
 SAME(FORKSRV_DERIVED, SPAWN_DERIVED);
+SAME(FORKSRV_HAND_OVER, SPAWN_HAND_OVER);
 
 /* How each number travels. What an old server must not silently leave out is marked as required. */
 static const struct {
@@ -59,7 +60,7 @@ static void put_numbers(struct message_writer *w, const struct forksrv_spec *spe
 }
 
 /* An fd that is mapped to several numbers travels once. */
-static unsigned collect_fds(const struct forksrv_spec *spec, int fds[LIMIT_MAPPED_FDS], uint32_t index[LIMIT_MAPPED_FDS]) {
+static unsigned collect_fds(const struct forksrv_spec *spec, int *fds, uint32_t index[LIMIT_MAPPED_FDS]) {
     unsigned n = 0;
     for (unsigned i = 0; i < spec->n_mappings; i++) {
         unsigned k = 0;
@@ -80,13 +81,21 @@ static void put_fdmap(struct message_writer *w, const struct forksrv_spec *spec,
     }
 }
 
+/* A server that does not know them must not start the worker without. */
+static void put_fd(struct message_writer *w, unsigned attr, int fd, int *fds, unsigned *n) {
+    if (fd < 0)
+        return;
+    message_put_u32(w, attr | ATTR_REQUIRED, *n);
+    fds[(*n)++] = fd;
+}
+
 int encode_spawn(struct forksrv *s, const struct forksrv_spec *spec, uint32_t serial) {
-    int fds[LIMIT_MAPPED_FDS];
+    int fds[LIMIT_MAPPED_FDS + 2];
     uint32_t index[LIMIT_MAPPED_FDS];
     unsigned n_fds = collect_fds(spec, fds, index);
     size_t before = wire_buf_len(&s->out);
     struct message_writer w;
-    message_begin(&w, &s->out, MSG_SPAWN, (uint16_t)n_fds, serial);
+    message_begin(&w, &s->out, MSG_SPAWN, (uint16_t)(n_fds + (spec->cgroup >= 0) + (spec->gate >= 0)), serial);
     message_put_bytes(&w, ATTR_ARGV, spec->argv.data, spec->argv.size);
     if (spec->environ_.size > 0)
         message_put_bytes(&w, ATTR_ENVIRON, spec->environ_.data, spec->environ_.size);
@@ -103,6 +112,8 @@ int encode_spawn(struct forksrv *s, const struct forksrv_spec *spec, uint32_t se
     put_rlimits(&w, spec);
     put_numbers(&w, spec);
     put_fdmap(&w, spec, index);
+    put_fd(&w, ATTR_INTO_CGROUP, spec->cgroup, fds, &n_fds);
+    put_fd(&w, ATTR_GATE, spec->gate, fds, &n_fds);
     int r = message_end(&w);
     if (r < 0)
         return session_fail(s, r, "the request is too large, or memory is short");

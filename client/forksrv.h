@@ -182,6 +182,13 @@ int forksrv_spec_set_memory_max(struct forksrv_spec *spec, uint64_t bytes);
 int forksrv_spec_set_tasks_max(struct forksrv_spec *spec, uint64_t tasks);
 int forksrv_spec_set_cpu_weight(struct forksrv_spec *spec, uint64_t weight);
 
+/* cgroup: the worker begins in that cgroup: a file descriptor of its directory, O_PATH is enough, which stays the caller's and
+ * open until the worker is submitted. The kernel lets it if the server's user may move processes there. -1: none. Not with
+ * limits. gate: the worker begins when it can read a byte from there, as from a pipe; at its end (the writer is gone) it never
+ * does, and fails with -ECANCELED. Until then it can be found, moved and watched. The same rules; -1: none. */
+int forksrv_spec_set_cgroup(struct forksrv_spec *spec, int fd);
+int forksrv_spec_set_gate(struct forksrv_spec *spec, int fd);
+
 /* zygote: the worker is not executed but forked by that zygote of the instance, which has everything loaded already. argv is then
  * what the zygote's runtime makes of it: for Python "script.py" or "-m" or "-c" and what follows. The program is not used. NULL:
  * none. -EINVAL: no name of a zygote. See forksrv.zygote(5). */
@@ -198,7 +205,11 @@ enum forksrv_spec_flag {
     FORKSRV_OWN_CGROUP = 1 << 3,
     /* With a zygote: the worker becomes a zygote itself, for this program alone. Only runtimes that can do that do it:
      * forksrv-zygote(7). */
-    FORKSRV_DERIVED = 1 << 4
+    FORKSRV_DERIVED = 1 << 4,
+    /* The worker becomes a child of the service manager that has started the server, to be the main process of a unit, whose
+     * cgroup forksrv_spec_set_cgroup names. Once its program runs it is no worker any more, and its handle is
+     * FORKSRV_STATE_HANDED_OVER. With it go no FORKSRV_DETACHED, FORKSRV_OWN_CGROUP, limits of a cgroup or of time. */
+    FORKSRV_HAND_OVER = 1 << 6
 };
 int forksrv_spec_set_flags(struct forksrv_spec *spec, unsigned flags);
 
@@ -252,11 +263,12 @@ const char *forksrv_stage_name(enum forksrv_stage stage);
 /* ---- a worker ------------------------------------------------------------------------------- */
 
 enum forksrv_state {
-    FORKSRV_STATE_SUBMITTED = 0, /* asked for, no answer yet */
-    FORKSRV_STATE_RUNNING = 1,   /* reported as started */
-    FORKSRV_STATE_FAILED = 2,    /* never ran: see forksrv_worker_failure */
-    FORKSRV_STATE_ENDED = 3,     /* ended: see forksrv_worker_end */
-    FORKSRV_STATE_LOST = 4       /* its end is unknown: the session was lost first, or a zygote has not told it */
+    FORKSRV_STATE_SUBMITTED = 0,  /* asked for, no answer yet */
+    FORKSRV_STATE_RUNNING = 1,    /* reported as started */
+    FORKSRV_STATE_FAILED = 2,     /* never ran: see forksrv_worker_failure */
+    FORKSRV_STATE_ENDED = 3,      /* ended: see forksrv_worker_end */
+    FORKSRV_STATE_LOST = 4,       /* its end is unknown: the session was lost first, or a zygote has not told it */
+    FORKSRV_STATE_HANDED_OVER = 5 /* its program runs, and the service manager has it: FORKSRV_HAND_OVER */
 };
 
 enum forksrv_reason {
@@ -264,7 +276,8 @@ enum forksrv_reason {
     FORKSRV_REASON_SIGNALLED = 2,
     FORKSRV_REASON_TIME_LIMIT = 3,
     FORKSRV_REASON_SESSION_ENDED = 4,
-    FORKSRV_REASON_STOPPED = 5 /* the instance was stopped */
+    FORKSRV_REASON_STOPPED = 5,    /* the instance was stopped */
+    FORKSRV_REASON_HANDED_OVER = 6 /* it has not ended: FORKSRV_HAND_OVER */
 };
 const char *forksrv_reason_name(enum forksrv_reason reason); /* "exited", "time-limit", ... */
 
@@ -300,7 +313,7 @@ int forksrv_worker_end(const struct forksrv_worker *worker, struct forksrv_end *
 void forksrv_worker_set_data(struct forksrv_worker *worker, void *data);
 void *forksrv_worker_data(const struct forksrv_worker *worker);
 
-/* forksrv_worker_wait: until it ended (0), failed (its negative errno) or was lost (-ENOTCONN). */
+/* forksrv_worker_wait: until it ended (0), failed (its negative errno), was lost (-ENOTCONN) or handed over (-ENODATA). */
 int forksrv_worker_wait(struct forksrv_worker *worker, uint64_t timeout, struct forksrv_end *ret_end);
 
 /* forksrv_worker_free: frees the handle only; the worker itself goes on. NULL is fine. */

@@ -14,6 +14,7 @@ int forksrv_spec_new(struct forksrv_spec **ret_spec) {
         return -ENOMEM;
     spec->report = FORKSRV_REPORT_EXECED;
     spec->pidfd = true;
+    spec->cgroup = spec->gate = -1;
     *ret_spec = spec;
     return 0;
 }
@@ -269,10 +270,20 @@ int forksrv_spec_set_cpu_weight(struct forksrv_spec *spec, uint64_t weight) {
 }
 
 int forksrv_spec_set_flags(struct forksrv_spec *spec, unsigned flags) {
-    if (flags &
-        ~(unsigned)(FORKSRV_DETACHED | FORKSRV_PROCESS_GROUP | FORKSRV_NO_NEW_PRIVS | FORKSRV_OWN_CGROUP | FORKSRV_DERIVED))
+    if (flags & ~(unsigned)(FORKSRV_DETACHED | FORKSRV_PROCESS_GROUP | FORKSRV_NO_NEW_PRIVS | FORKSRV_OWN_CGROUP |
+                            FORKSRV_DERIVED | FORKSRV_HAND_OVER))
         return -EINVAL;
     spec->flags = flags;
+    return 0;
+}
+
+int forksrv_spec_set_cgroup(struct forksrv_spec *spec, int fd) {
+    spec->cgroup = fd < 0 ? -1 : fd;
+    return 0;
+}
+
+int forksrv_spec_set_gate(struct forksrv_spec *spec, int fd) {
+    spec->gate = fd < 0 ? -1 : fd;
     return 0;
 }
 

@@ -44,6 +44,7 @@ struct forksrv_spec {
         int resource;
         uint64_t soft, hard;
     } rlimits[SPEC_RLIMITS];
+    int cgroup, gate; /* borrowed, or -1 */
     unsigned n_mappings;
     struct {
         int fd; /* borrowed */

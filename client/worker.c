@@ -94,6 +94,9 @@ static int unknown(struct forksrv_worker *w) {
     struct forksrv *s = w->session;
     if (s->phase == PHASE_LOST)
         return lost(s);
+    if (w->state == FORKSRV_STATE_HANDED_OVER)
+        return session_fail(s, -ENODATA, "worker %llu has been handed over to the service manager, which knows its end",
+                            (unsigned long long)w->id);
     return session_fail(s, -ENODATA, "worker %llu has ended, and nobody knows how: its zygote has not told it",
                         (unsigned long long)w->id);
 }

@@ -59,7 +59,7 @@ static int allocate(struct builder *b) {
     b->next = block;
     b->plan = take(b, sizeof(struct plan));
     memset(b->plan, 0, sizeof *b->plan);
-    b->plan->report = b->plan->wake = -1;
+    b->plan->report = b->plan->wake = b->plan->gate = -1;
     return 0;
 }
 
@@ -138,8 +138,7 @@ static void build_ranges(struct plan *p) {
             p->ranges[p->n_ranges++] = (struct plan_range){next, target - 1};
         next = target + 1;
     }
-    if (p->reports_exec)
-        next++; /* the report's pipe is at p->above until the exec */
+    next += (p->reports_exec ? 1 : 0) + (p->gate >= 0 ? 1 : 0); /* they are at p->above until the exec */
     p->ranges[p->n_ranges++] = (struct plan_range){next, ~0U};
 }
 
@@ -166,6 +165,12 @@ static int build_fds(struct builder *b) {
         if (p->fds[i].target == p->fds[i - 1].target)
             return wrong(b, -EINVAL, "FDMAP names a target twice");
     p->above = p->fds[p->n_fds - 1].target + 1;
+    if (message_has(b->m, ATTR_GATE)) {
+        uint32_t index = message_u32(b->m, ATTR_GATE, 0);
+        if (index >= message_fds(b->m))
+            return wrong(b, -EINVAL, "GATE names a file descriptor that was not sent");
+        p->gate = b->fds[index];
+    }
     build_ranges(p);
     return 0;
 }
@@ -219,7 +224,7 @@ static int build_numbers(struct builder *b) {
         return wrong(b, -EINVAL, "OOM_SCORE_ADJ is not from -1000 to 1000");
     p->has_oom_score_adj = message_has(m, ATTR_OOM_SCORE_ADJ);
     p->oom_score_adj = oom;
-    p->reports_exec = p->has_oom_score_adj || (p->flags & SPAWN_REPORT_EXECED);
+    p->reports_exec = p->has_oom_score_adj || (p->flags & (SPAWN_REPORT_EXECED | SPAWN_HAND_OVER));
     p->blocked = message_u64(m, ATTR_BLOCKED, 0);
     p->ignored = message_u64(m, ATTR_IGNORED, 0);
     if (p->ignored & (UINT64_C(1) << (SIGKILL - 1) | UINT64_C(1) << (SIGSTOP - 1)))

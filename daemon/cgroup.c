@@ -185,6 +185,20 @@ int cgroup_make(const struct cgroup *c, uint64_t owner, const struct cgroup_limi
     return 0;
 }
 
+int cgroup_given(int fd, int *ret_fd) {
+    struct statfs fs;
+    struct stat st;
+    if (fstat(fd, &st) < 0 || fstatfs(fd, &fs) < 0)
+        return -errno;
+    if (!S_ISDIR(st.st_mode) || fs.f_type != CGROUP2_SUPER_MAGIC)
+        return -ENOTDIR;
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (copy < 0)
+        return -errno;
+    *ret_fd = copy;
+    return 0;
+}
+
 int cgroup_entrance(int cgroup, int *ret_fd) {
     int fd = openat(cgroup, "cgroup.procs", O_WRONLY | O_CLOEXEC | O_NOCTTY);
     if (fd < 0)

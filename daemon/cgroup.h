@@ -30,6 +30,9 @@ void cgroup_done(struct cgroup *c);
 /* An owner's cgroup with its limits. ret_fd is to be closed by the caller. -EOPNOTSUPP: no delegation, or not this controller;
  * ret_what then names what is missing, static. */
 int cgroup_make(const struct cgroup *c, uint64_t owner, const struct cgroup_limits *limits, int *ret_fd, const char **ret_what);
+/* One that a client has sent. ret_fd is to be closed by the caller. -ENOTDIR: it is none. Whether it may be entered the kernel
+ * decides then. */
+int cgroup_given(int fd, int *ret_fd);
 /* The file of it into which a process writes itself. The fd is the caller's. */
 int cgroup_entrance(int cgroup, int *ret_fd);
 int cgroup_kill(const struct cgroup *c, uint64_t owner);

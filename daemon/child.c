@@ -55,27 +55,39 @@ static void unshare_fds(const struct plan *p) {
     }
 }
 
+static long raise_fd_to(const struct plan *p, long fd, int least) {
+    long r = raw_call(SYS_fcntl, fd, F_DUPFD_CLOEXEC, least, 0, 0);
+    check(p, STAGE_FDS, r);
+    return r;
+}
+
+static long raise_fd(const struct plan *p, long fd) {
+    return fd >= 0 && fd < p->above ? raise_fd_to(p, fd, p->above) : fd;
+}
+
+static void place_fd(const struct plan *p, long fd, int number) {
+    if (fd >= 0 && fd != number)
+        check(p, STAGE_FDS, raw_call(SYS_dup3, fd, number, O_CLOEXEC, 0, 0));
+}
+
+static int gate_number(const struct plan *p) {
+    return p->report >= 0 ? p->above + 1 : p->above;
+}
+
 /* First every source that could be overwritten goes above all targets; then each has its place. What is not a target is closed,
  * whatever it is and whoever opened it, before anything that can hang: what others are waiting to see closed must not wait for
  * us. */
 static void set_fds(const struct plan *p) {
-    for (unsigned i = 0; i < p->n_fds; i++) {
-        if (p->fds[i].source >= p->above)
-            continue;
-        long fd = raw_call(SYS_fcntl, p->fds[i].source, F_DUPFD_CLOEXEC, p->above, 0, 0);
-        check(p, STAGE_FDS, fd);
-        p->fds[i].source = (int)fd;
-    }
-    long report = p->report;
-    if (report >= 0 && report < p->above) {
-        report = raw_call(SYS_fcntl, report, F_DUPFD_CLOEXEC, p->above, 0, 0);
-        check(p, STAGE_FDS, report);
-    }
+    for (unsigned i = 0; i < p->n_fds; i++)
+        p->fds[i].source = (int)raise_fd(p, p->fds[i].source);
+    long report = raise_fd(p, p->report), gate = raise_fd(p, p->gate);
     for (unsigned i = 0; i < p->n_fds; i++)
         check(p, STAGE_FDS, raw_call(SYS_dup3, p->fds[i].source, p->fds[i].target, 0, 0, 0));
-    /* The pipe that tells of the exec stays till then: `above` is left open by the ranges. */
-    if (report >= 0 && report != p->above)
-        check(p, STAGE_FDS, raw_call(SYS_dup3, report, p->above, O_CLOEXEC, 0, 0));
+    /* The pipe that tells of the exec, and the one that it waits for, stay till then: the ranges leave that open. */
+    if (gate == p->above)
+        gate = raise_fd_to(p, gate, p->above + 2);
+    place_fd(p, report, p->above);
+    place_fd(p, gate, gate_number(p));
     for (unsigned i = 0; i < p->n_ranges; i++)
         check(p, STAGE_FDS, raw_call(SYS_close_range, p->ranges[i].first, p->ranges[i].last, 0, 0, 0));
 }
@@ -122,6 +134,15 @@ static long exec(const struct plan *p) {
     return r;
 }
 
+/* With signals as they will be, so that it can be ended here, too. */
+static void wait_at_gate(const struct plan *p) {
+    char byte;
+    if (p->gate < 0)
+        return;
+    long r = raw_call(SYS_read, gate_number(p), (long)&byte, 1, 0, 0);
+    check(p, STAGE_REQUEST, r == 0 ? -ECANCELED : r);
+}
+
 void child_run(void *data) {
     const struct plan *p = data;
     set_signals(p);
@@ -132,5 +153,6 @@ void child_run(void *data) {
         check(p, STAGE_CWD, raw_call(SYS_chdir, (long)p->cwd, 0, 0, 0, 0));
     set_limits(p);
     check(p, STAGE_SIGNALS, raw_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&p->blocked, 0, KERNEL_SIGSET, 0));
+    wait_at_gate(p);
     leave(p, STAGE_EXEC, exec(p));
 }

@@ -13,6 +13,7 @@
 #include "common/cleanup.h"
 #include "daemon/crowd.h"
 #include "daemon/exitpipe.h"
+#include "daemon/handover.h"
 #include "daemon/life.h"
 #include "daemon/limits.h"
 #include "daemon/log.h"
@@ -119,6 +120,10 @@ static void begin_life(struct worker *w, bool unwanted, int channel) {
         unwanted = true;
     if (w->has_oom_score_adj)
         oom_set(w);
+    if (w->flags & SPAWN_HAND_OVER && !unwanted) {
+        handover_forked(w);
+        return;
+    }
     report_started(w);
     if (unwanted) {
         enum end_reason reason = w->reason != 0 ? w->reason : REASON_SESSION_ENDED;
@@ -220,7 +225,7 @@ static int on_ended(struct incarnation *i, const struct message *m) {
     uint32_t kind = a->size > 0 ? wire_get_u32(a->data) : 0, value = a->size > 0 ? wire_get_u32(a->data + 4) : 0;
     if (kind < END_EXITED || kind > END_DUMPED || value > (kind == END_EXITED ? 255U : 64U))
         return -EBADMSG;
-    if (w == NULL && kind != END_EXITED)
+    if (w == NULL && kind != END_EXITED && !handover_ended(i->d, (pid_t)message_u32(m, ATTR_PID, 0)))
         incarnation_doubt(i);
     if (w == NULL || w->end_known)
         return 0;

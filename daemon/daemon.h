@@ -10,6 +10,7 @@
 #include "daemon/cgroup.h"
 #include "daemon/config.h"
 #include "daemon/key.h"
+#include "daemon/limits.h"
 
 /* The whole state of one instance. Single-threaded: everything hangs on one sd-event loop. */
 
@@ -86,7 +87,14 @@ struct daemon {
     sd_event_source *reaper, *ask;
 
     struct launch *launch; /* owned: what every start needs from us */
-    struct crowd *crowd;   /* owned: see crowd.h */
+
+    /* handover.c */
+    pid_t manager; /* our parent, if it is systemd; 0 */
+    unsigned n_handovers;
+    pid_t middles[HANDOVER_MIDDLES]; /* the last ones that were ended for it */
+    unsigned next_middle;
+
+    struct crowd *crowd; /* owned: see crowd.h */
 
     /* zygote.c, incarnation.c */
     struct zygote_list zygotes;

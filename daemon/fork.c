@@ -12,6 +12,7 @@
 
 #include "common/cleanup.h"
 #include "daemon/exitpipe.h"
+#include "daemon/handover.h"
 #include "daemon/launch.h"
 #include "daemon/life.h"
 #include "daemon/log.h"
@@ -106,7 +107,7 @@ static int put_cgroup(struct attempt *a, struct message_writer *w) {
     auto_fd dir = -1;
     int fd;
     const char *what = NULL;
-    int r = launch_cgroup(a->worker, a->m, &otherwise, &dir, &a->stage, &what);
+    int r = launch_cgroup(a->worker, a->m, a->request->fds, &otherwise, &dir, &a->stage, &what);
     if (r >= 0 && dir >= 0) {
         what = NULL;
         a->stage = STAGE_CGROUP;
@@ -213,6 +214,10 @@ static int check(struct attempt *a, unsigned n_fds) {
         return fail(a, STAGE_REQUEST, -ENOTSUP, "an attribute that this version does not know is required");
     if (message_u32(a->m, ATTR_SPAWN_FLAGS, 0) & ~(uint32_t)SPAWN_ALL)
         return fail(a, STAGE_REQUEST, -ENOTSUP, "SPAWN_FLAGS has an unknown flag");
+    const char *why = NULL;
+    r = handover_check(a->s->d, a->m, &why);
+    if (r < 0)
+        return fail(a, STAGE_REQUEST, r, why);
     if (n_fds + MORE_FDS > LIMIT_FDS)
         return fail(a, STAGE_REQUEST, -E2BIG, "at most 250 file descriptors can go to a zygote's worker");
     return check_zygote(a);

@@ -15,6 +15,7 @@
 #include "common/cleanup.h"
 #include "daemon/build.h"
 #include "daemon/crowd.h"
+#include "daemon/handover.h"
 #include "daemon/oom.h"
 #include "daemon/reaper.h"
 #include "daemon/report.h"
@@ -166,8 +167,25 @@ static uint64_t limit_of(const struct message *m, unsigned attr, uint64_t otherw
     return v != 0 ? v : otherwise;
 }
 
-int launch_cgroup(struct worker *w, const struct message *m, const struct cgroup_limits *otherwise, int *ret_fd,
+static int given_cgroup(const struct message *m, const int *fds, int *ret_fd, const char **ret_what) {
+    uint32_t index = message_u32(m, ATTR_INTO_CGROUP, 0);
+    *ret_what = "INTO_CGROUP goes with no limits of a cgroup and no OWN_CGROUP";
+    if (message_has(m, ATTR_MEMORY_MAX) || message_has(m, ATTR_TASKS_MAX) || message_has(m, ATTR_CPU_WEIGHT) ||
+        message_u32(m, ATTR_SPAWN_FLAGS, 0) & SPAWN_OWN_CGROUP)
+        return -EINVAL;
+    *ret_what = "INTO_CGROUP names a file descriptor that was not sent";
+    if (index >= message_fds(m))
+        return -EINVAL;
+    *ret_what = "INTO_CGROUP is no directory of the cgroup tree (version 2)";
+    return cgroup_given(fds[index], ret_fd);
+}
+
+int launch_cgroup(struct worker *w, const struct message *m, const int *fds, const struct cgroup_limits *otherwise, int *ret_fd,
                   enum stage *ret_stage, const char **ret_what) {
+    *ret_stage = STAGE_REQUEST;
+    if (message_has(m, ATTR_INTO_CGROUP))
+        return given_cgroup(m, fds, ret_fd, ret_what);
+
     const struct cgroup_limits limits = {
         .memory_max = limit_of(m, ATTR_MEMORY_MAX, otherwise->memory_max),
         .tasks_max = limit_of(m, ATTR_TASKS_MAX, otherwise->tasks_max),
@@ -175,7 +193,6 @@ int launch_cgroup(struct worker *w, const struct message *m, const struct cgroup
     };
     if (!(w->flags & SPAWN_OWN_CGROUP) && limits.memory_max == 0 && limits.tasks_max == 0 && limits.cpu_weight == 0)
         return 0;
-    *ret_stage = STAGE_REQUEST;
     *ret_what = "CPU_WEIGHT is not from 1 to 10000";
     if (limits.cpu_weight > 10000)
         return -EINVAL;
@@ -193,7 +210,7 @@ static int make_cgroup(struct attempt *a, int *ret_fd) {
     static const struct cgroup_limits none;
     enum stage stage;
     const char *what;
-    int r = launch_cgroup(a->worker, a->m, &none, ret_fd, &stage, &what);
+    int r = launch_cgroup(a->worker, a->m, a->fds, &none, ret_fd, &stage, &what);
     return r < 0 ? fail(a, stage, r, what) : 0;
 }
 
@@ -216,7 +233,9 @@ static int start(struct attempt *a) {
     bool shares = a->plan->cut > 0;
     r = starter_start(d->starter, a->plan, w->id, cgroup, &w->pid, &w->pidfd, &w->slot);
     if (r == -EOPNOTSUPP)
-        return fail(a, STAGE_CGROUP, r, "a cgroup of its own is not available: clone3 is not permitted here");
+        return fail(a, STAGE_CGROUP, r, "a cgroup is not available: clone3 is not permitted here");
+    if (r < 0 && r != -EAGAIN && r != -ENOMEM && cgroup >= 0)
+        return fail(a, STAGE_CGROUP, r, NULL);
     if (r < 0)
         return fail(a, STAGE_CLONE, r, r == -EAGAIN ? "no more processes can be started now, try again later" : NULL);
     a->plan = NULL;
@@ -253,6 +272,10 @@ static int attempt(struct attempt *a) {
     a->stage = STAGE_REQUEST;
     if (r < 0)
         return r;
+    const char *what = NULL;
+    r = handover_check(a->s->d, a->m, &what);
+    if (r < 0)
+        return fail(a, STAGE_REQUEST, r, what);
     if (worker_new(a->s->d, a->s, &a->worker) < 0)
         return fail(a, STAGE_REQUEST, -ENOMEM, NULL);
     r = fill_worker(a);

@@ -24,8 +24,9 @@ int launch_may(struct session *s, char ret_what[LAUNCH_WHAT]);
 /* What the daemon itself keeps of the request. ret_what: what is wrong with it, static; NULL: the errno says it. */
 int launch_describe(struct worker *w, const struct message *m, const char *program, const char *cwd, const char **ret_what);
 
-/* A cgroup of the worker's own, if the request, or `otherwise`, asks for one. ret_fd is left alone if not. */
-int launch_cgroup(struct worker *w, const struct message *m, const struct cgroup_limits *otherwise, int *ret_fd,
+/* The cgroup in which the worker begins, if it is not ours: that of INTO_CGROUP, one of `fds`, which are those of the message; or
+ * one of its own, if the request, or `otherwise`, asks for one. ret_fd is left alone if not. */
+int launch_cgroup(struct worker *w, const struct message *m, const int *fds, const struct cgroup_limits *otherwise, int *ret_fd,
                   enum stage *ret_stage, const char **ret_what);
 
 const struct plan_base *launch_base(const struct daemon *d);

@@ -65,6 +65,10 @@ enum {
     ZYGOTE_FORK_SEC = 30,
     /* ... and after a child was killed that may have had it. */
     ZYGOTE_DOUBT_USEC = 1000 * 1000,
+
+    /* Processes that were ended for a hand-over and whose ends their zygotes have yet to tell: as many as are under way at a
+       time. */
+    HANDOVER_MIDDLES = 16,
     /* How often workers of zygotes are looked at, in case their end was not told. */
     ZYGOTE_AUDIT_SEC = 5,
     /* One that closed its socket, which it does when it ends, too. */

@@ -15,6 +15,7 @@
 #include "common/cleanup.h"
 #include "daemon/authenticate.h"
 #include "daemon/daemon.h"
+#include "daemon/handover.h"
 #include "daemon/launch.h"
 #include "daemon/life.h"
 #include "daemon/listener.h"
@@ -178,6 +179,8 @@ static int set_up_user(struct daemon *d, const struct options *o, int *key_fd) {
     d->uid = getuid();
     d->session_flavour = o->user == NULL && !o->private_instance;
     d->private_instance = o->private_instance;
+    if (!o->private_instance)
+        handover_init(d);
     r = privileges_harden();
     if (r < 0)
         log_line(LOG_ERR, LOG_KIND_START_UP, NULL, "cannot become undumpable: %s", strerror(-r));

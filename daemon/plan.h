@@ -52,6 +52,7 @@ struct plan {
     int cut;    /* shares our fds until it has made a table of its own with those below this; 0: has a copy */
     int wake;   /* eventfd for telling us of that; -1 */
     int report; /* the pipe that closes at the exec; -1 */
+    int gate;   /* the child reads a byte from it before the exec; -1 */
     int above;  /* above every target */
     struct plan_fd *fds;
     struct plan_range *ranges; /* fds to close: between the targets, and after them */

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/cleanup.h"
+#include "daemon/handover.h"
 #include "daemon/life.h"
 #include "daemon/log.h"
 #include "daemon/oom.h"
@@ -65,9 +66,21 @@ int reaper_wait(int pidfd, int *ret_kind, int *ret_value, struct rusage *ret_usa
     return 1;
 }
 
+/* If it has ended meanwhile, that is its manager's business already. That it failed it tells us. */
+static void hand_over(struct worker *w) {
+    if (starter_failed(w->slot, w->id))
+        worker_lost(w);
+    else
+        handover_done(w);
+}
+
 static void on_end(struct worker *w) {
     int kind, value;
     kill_rest(w);
+    if (w->flags & SPAWN_HAND_OVER) {
+        hand_over(w);
+        return;
+    }
     int r = reaper_wait(w->pidfd, &kind, &value, &w->usage);
     if (r == -ECHILD && w->zygote != NULL)
         r = pidfd_end(w->pidfd, &kind, &value);
@@ -93,7 +106,9 @@ static void on_report(struct worker *w) {
         return;
     if (w->has_oom_score_adj)
         oom_set(w);
-    if (!w->told_started)
+    if (w->flags & SPAWN_HAND_OVER)
+        hand_over(w);
+    else if (!w->told_started)
         report_started(w);
 }
 

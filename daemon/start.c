@@ -96,11 +96,15 @@ static long clone_plan(struct starter *s, unsigned i, struct plan *plan, int cgr
         args.flags |= CLONE_INTO_CGROUP;
         args.cgroup = (uint64_t)cgroup;
     }
+    if (plan->flags & SPAWN_HAND_OVER) {
+        args.flags |= CLONE_PARENT;
+        args.exit_signal = 0; /* it is the same as ours, which our parent has chosen */
+    }
     long r = s->no_clone3 || !RAW_SHARES_MEMORY ? -ENOSYS : raw_clone3(&args, sizeof args, child_run, plan);
     if (r != -ENOSYS && !(r == -EPERM && cgroup < 0))
         return r;
     s->no_clone3 = true;
-    return cgroup >= 0 ? -EOPNOTSUPP : clone_old(s, i, plan, pidfd);
+    return cgroup >= 0 || plan->flags & SPAWN_HAND_OVER ? -EOPNOTSUPP : clone_old(s, i, plan, pidfd);
 }
 
 int starter_start(struct starter *s, struct plan *plan, uint64_t owner, int cgroup, pid_t *ret_pid, int *ret_pidfd,

@@ -14,6 +14,7 @@
 #include "common/cleanup.h"
 #include "daemon/crowd.h"
 #include "daemon/exitpipe.h"
+#include "daemon/handover.h"
 #include "daemon/life.h"
 #include "daemon/limits.h"
 #include "daemon/log.h"
@@ -167,6 +168,7 @@ static void leave_zygote(struct worker *w) {
 }
 
 static void release(struct worker *w) {
+    handover_free(w);
     crowd_ended(w);
     leave_zygote(w);
     close_pidfd(w);
@@ -230,6 +232,10 @@ void worker_session_gone(struct session *s) {
 
 /* ---- ending it ---- */
 
+static bool is_our_child(const struct worker *w) {
+    return w->zygote == NULL && !(w->flags & SPAWN_HAND_OVER);
+}
+
 /* Somebody else may have reaped it by now, so that its pid says nothing. Where the kernel cannot signal a group by pidfd (before
  * 6.9), one that answers to its pidfd still has its pid. */
 static int kill_forked_group(const struct worker *w, int signo) {
@@ -244,7 +250,7 @@ int worker_kill_group(const struct worker *w, int signo) {
     /* Without a process yet: 0 would mean our own group, and 1 everybody. */
     if (w->pid <= 1)
         return -ESRCH;
-    if (w->zygote != NULL)
+    if (!is_our_child(w))
         return kill_forked_group(w, signo);
     /* It leads a group of its own, unless it did not get that far yet. Its pid is its own until we reap it. */
     if (kill(-w->pid, signo) == 0)
@@ -303,7 +309,7 @@ int worker_signal(struct worker *w, int signo, uint32_t flags) {
     }
     if (flags & SIGNAL_GROUP)
         return worker_kill_group(w, signo);
-    if (w->zygote != NULL)
+    if (!is_our_child(w))
         return syscall(SYS_pidfd_send_signal, w->pidfd, signo, NULL, 0) < 0 ? -errno : 0;
     return kill(w->pid, signo) < 0 ? -errno : 0;
 }

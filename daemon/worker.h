@@ -15,6 +15,7 @@
 struct slot;
 struct held;
 struct fork_request;
+struct handover;
 struct incarnation;
 struct zygote;
 
@@ -50,6 +51,7 @@ struct worker {
     struct fork_request *request; /* owned: it is not forked yet */
     struct incarnation *parent;   /* that forked it; NULL: none, or not yet */
     struct incarnation *derived;  /* owned: the zygote that it has become */
+    struct handover *handover;    /* owned: it is on its way to the service manager; NULL */
     unsigned late;                /* looks at it that found it ended */
     bool end_known;               /* its parent has told its end, and not yet what it used */
     int exit_pipe;                /* owned: where its client reads how it has ended; -1 */

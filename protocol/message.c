@@ -149,6 +149,8 @@ static const struct {
     [ATTR_LARGE] = {U32, 0, 0, IN(FORK)},
     [ATTR_CGROUP] = {U32, 0, 0, IN(FORK)},
     [ATTR_CHANNEL] = {U32, 0, 0, IN(FORK)},
+    [ATTR_INTO_CGROUP] = {U32, 0, 0, SPEC},
+    [ATTR_GATE] = {U32, 0, 0, SPEC},
 };
 
 const char *stage_name(enum stage stage) {
@@ -161,7 +163,7 @@ const char *stage_name(enum stage stage) {
 
 const char *end_reason_name(enum end_reason reason) {
     static const char *const names[REASON_COUNT] = {
-        "unknown", "exited", "signalled", "time-limit", "session-ended", "stopped",
+        "unknown", "exited", "signalled", "time-limit", "session-ended", "stopped", "handed-over",
     };
     return (unsigned)reason < REASON_COUNT ? names[reason] : "unknown";
 }

@@ -104,6 +104,8 @@ enum {
     ATTR_LARGE = 0x2e,         /* u32: index of the fd that has the whole message */
     ATTR_CGROUP = 0x2f,        /* u32: index of the fd of a cgroup.procs to enter */
     ATTR_CHANNEL = 0x30,       /* u32: index of the fd that is a derived zygote's socket to the server */
+    ATTR_INTO_CGROUP = 0x31,   /* u32: index of the fd of a cgroup to begin in */
+    ATTR_GATE = 0x32,          /* u32: index of the fd from which the worker reads a byte before it begins */
     ATTR_REQUIRED = 0x8000,
 };
 /* Room for every number above; also the highest one that an attribute of this version may have. */
@@ -124,10 +126,11 @@ enum {
     SPAWN_NO_NEW_PRIVS = 1 << 2,
     SPAWN_OWN_CGROUP = 1 << 3,
     SPAWN_DERIVED = 1 << 4,        /* the worker becomes a zygote itself, on top of the one it comes from */
+    SPAWN_HAND_OVER = 1 << 6,      /* to the service manager, whose child the worker is then */
     SPAWN_REPORT_STARTED = 1 << 8, /* STARTED once the process exists */
     SPAWN_REPORT_EXECED = 1 << 9,  /* STARTED once the program runs */
     SPAWN_PIDFD = 1 << 10,         /* STARTED carries a pidfd */
-    SPAWN_ALL = 0x071f,
+    SPAWN_ALL = 0x075f,
 };
 
 enum zygote_action { ZYGOTE_LIST = 1, ZYGOTE_WARM, ZYGOTE_STOP, ZYGOTE_RELOAD, ZYGOTE_ACTIONS };
@@ -162,7 +165,15 @@ enum stage {
 const char *stage_name(enum stage stage);
 
 enum end_kind { END_UNKNOWN = 0, END_EXITED = 1, END_KILLED = 2, END_DUMPED = 3 };
-enum end_reason { REASON_EXITED = 1, REASON_SIGNALLED, REASON_TIME_LIMIT, REASON_SESSION_ENDED, REASON_STOPPED, REASON_COUNT };
+enum end_reason {
+    REASON_EXITED = 1,
+    REASON_SIGNALLED,
+    REASON_TIME_LIMIT,
+    REASON_SESSION_ENDED,
+    REASON_STOPPED,
+    REASON_HANDED_OVER,
+    REASON_COUNT
+};
 const char *end_reason_name(enum end_reason reason);
 
 enum rusage_field {

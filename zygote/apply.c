@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #include "zygote/zygote.h"
 
@@ -20,14 +22,18 @@ enum { SIGNALS = 64 };
 struct child {
     struct work *w;
     const struct message *m;
-    int sock;  /* above every target, once the files are in place */
-    int pidfd; /* at a number that is free; opened before the limits, which may leave none */
+    int sock;     /* above every target, once the files are in place */
+    int pidfd;    /* at a number that is free; opened before the limits, which may leave none */
+    int gate;     /* -1: none */
+    pid_t middle; /* our parent, until the server ends it; 0 */
     int above;
     unsigned n;
     struct {
         int source, target;
     } map[LIMIT_MAPPED_FDS + 3];
 };
+
+enum { EXIT_NEVER_BEGAN = 125 };
 
 static void __attribute__((noreturn)) fail_as(const struct child *c, enum stage stage, int error, const char *what) {
     char text[512];
@@ -70,6 +76,28 @@ static void enter_cgroup(const struct child *c) {
     check(c, STAGE_CGROUP, (int)write(c->w->fds.fds[index], "0", 1));
 }
 
+/* ---- for the service manager ---- */
+
+/* The worker is to be an orphan, which the service manager takes: it is a child of this process, which the server ends. */
+static void step_aside(struct child *c) {
+    c->middle = getpid();
+    pid_t pid = fork();
+    check(c, STAGE_CLONE, pid);
+    if (pid == 0)
+        return;
+    /* Only its end is of interest: then the server is gone. */
+    struct pollfd p = {.fd = c->sock};
+    while (poll(&p, 1, -1) < 0 && errno == EINTR) {
+    }
+    _exit(0);
+}
+
+static void wait_for_manager(const struct child *c) {
+    const struct timespec moment = {.tv_nsec = 200000};
+    while (c->middle != 0 && getppid() == c->middle)
+        nanosleep(&moment, NULL);
+}
+
 /* ---- files ---- */
 
 static void map_fd(struct child *c, int source, uint32_t target) {
@@ -110,8 +138,20 @@ static int raise_fd(const struct child *c, int fd) {
     return r;
 }
 
-/* All that is not a target is the zygote's, and closed, but for the socket: that goes last. */
-static void close_others(const struct child *c) {
+/* What the worker waits for before it begins. It follows the socket. */
+static void find_gate(struct child *c) {
+    uint32_t index = message_u32(c->m, ATTR_GATE, 0);
+    c->gate = -1;
+    if (!message_has(c->m, ATTR_GATE))
+        return;
+    if (index >= c->w->fds.count)
+        fail_as(c, STAGE_REQUEST, EINVAL, "GATE names a file descriptor that was not sent");
+    c->gate = fcntl(c->w->fds.fds[index], F_DUPFD_CLOEXEC, c->above + 2);
+    check(c, STAGE_FDS, c->gate);
+}
+
+/* All that is not a target is the zygote's, and closed, but for the socket and the gate: those go last. */
+static void close_others(struct child *c) {
     for (int fd = 0; fd < c->above; fd++) {
         unsigned i = 0;
         while (i < c->n && c->map[i].target != fd)
@@ -120,15 +160,19 @@ static void close_others(const struct child *c) {
             close(fd);
     }
     check(c, STAGE_FDS, dup3(c->sock, c->above, O_CLOEXEC) < 0 && errno != EINVAL ? -1 : 0);
-    check(c, STAGE_FDS, (int)syscall(SYS_close_range, c->above + 1, ~0U, 0));
+    if (c->gate >= 0)
+        check(c, STAGE_FDS, dup3(c->gate, c->above + 1, O_CLOEXEC));
+    check(c, STAGE_FDS, (int)syscall(SYS_close_range, c->above + (c->gate >= 0 ? 2 : 1), ~0U, 0));
+    c->gate = c->gate >= 0 ? c->above + 1 : -1;
 }
 
-/* The zygote's own limit, which is also the worker's, may leave no room for numbers that are in use only meanwhile, or for a target. */
+/* The zygote's own limit, which is also the worker's, may leave no room for numbers that are in use only meanwhile, or for a
+ * target. */
 static struct rlimit make_room(const struct child *c) {
     struct rlimit l, raised;
     check(c, STAGE_FDS, getrlimit(RLIMIT_NOFILE, &l));
     raised = (struct rlimit){l.rlim_max, l.rlim_max};
-    if ((rlim_t)c->above + c->n + 2 > l.rlim_cur)
+    if ((rlim_t)c->above + c->n + 5 > l.rlim_cur)
         check(c, STAGE_FDS, setrlimit(RLIMIT_NOFILE, &raised));
     return l;
 }
@@ -139,6 +183,7 @@ static void set_fds(struct child *c) {
     for (unsigned i = 0; i < c->n; i++)
         c->map[i].source = raise_fd(c, c->map[i].source);
     c->sock = raise_fd(c, c->sock);
+    find_gate(c);
     for (unsigned i = 0; i < c->n; i++)
         check(c, STAGE_FDS, dup2(c->map[i].source, c->map[i].target));
     close_others(c);
@@ -193,6 +238,16 @@ static char **strings(const struct child *c, unsigned attr, int *ret_count) {
     return list;
 }
 
+/* Whoever should have opened it is gone: the worker is told as started, so this is its end. */
+static void wait_at_gate(const struct child *c) {
+    char byte;
+    if (c->gate < 0)
+        return;
+    if (read(c->gate, &byte, 1) != 1)
+        _exit(EXIT_NEVER_BEGAN);
+    close(c->gate);
+}
+
 void apply(struct forksrv_zygote *z, struct work *w, int *ret_argc, char ***ret_argv) {
     struct child c = {.w = w, .m = &w->message, .sock = z->sock};
     int variables;
@@ -201,6 +256,8 @@ void apply(struct forksrv_zygote *z, struct work *w, int *ret_argc, char ***ret_
         fail_as(&c, STAGE_REQUEST, -r, "");
     if (message_u32(c.m, ATTR_KIND, FORK_PROGRAM) != FORK_PROGRAM)
         fail_as(&c, STAGE_ZYGOTE, ENOTSUP, "this zygote forks programs only");
+    if (message_u32(c.m, ATTR_SPAWN_FLAGS, 0) & SPAWN_HAND_OVER)
+        step_aside(&c);
     set_signals(&c);
     set_session(&c);
     enter_cgroup(&c);
@@ -216,5 +273,7 @@ void apply(struct forksrv_zygote *z, struct work *w, int *ret_argc, char ***ret_
     close(c.sock);
     close(c.pidfd);
     unblock(&c);
+    wait_for_manager(&c);
+    wait_at_gate(&c);
     work_done(w);
 }

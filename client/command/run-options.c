@@ -24,6 +24,7 @@ enum {
     KEY_TIMEOUT,
     KEY_GRACE,
     KEY_DETACH,
+    KEY_AS_MAIN,
     KEY_NAME,
     KEY_MEMORY_MAX,
     KEY_TASKS_MAX,
@@ -68,6 +69,8 @@ static const struct option_spec limit_options[] = {
 static const struct option_spec command_options[] = {
     {KEY_DETACH, "detach", NULL,
      "print the worker's id and leave; it goes on, with 0, 1 and 2\non /dev/null unless --fd names them"},
+    {KEY_AS_MAIN, "as-main", NULL,
+     "for ExecStart= of a service: make the worker the unit's main\nprocess, a child of systemd, and leave"},
     {KEY_JSON, "json", NULL, "print its end as JSON on standard error (with --detach: its\nid and pid on standard output)"},
     {KEY_JSON_FILE, "json-file", "FILE", "print its end as JSON to FILE"},
     {KEY_NO_PRIVATE, "no-private", NULL, "fail if there is no instance"},
@@ -257,6 +260,10 @@ static int set(void *data, int key, const char *argument) {
         o->detach = true;
         o->flags |= FORKSRV_DETACHED;
         return 0;
+    case KEY_AS_MAIN:
+        o->as_main = true;
+        o->flags |= FORKSRV_HAND_OVER;
+        return 0;
     case KEY_JSON:
         o->json = true;
         return 0;
@@ -271,7 +278,32 @@ static int set(void *data, int key, const char *argument) {
     }
 }
 
+/* The unit has these of its own, and systemd waits for the end. */
+static int check_as_main(const struct run_options *o) {
+    const struct {
+        bool given;
+        const char *option, *instead;
+    } not_with[] = {
+        {o->target.use_private, "--private", "it needs an instance that systemd has started"},
+        {o->detach, "--detach", "the worker outlives this command anyway"},
+        {o->json || o->json_file != NULL, "--json", "see systemctl show"},
+        {o->time_limit != 0 || o->grace != 0, "--timeout and --grace", "use RuntimeMaxSec= and TimeoutStopSec= of the unit"},
+        {o->memory_max != 0, "--memory-max", "use MemoryMax= of the unit"},
+        {o->tasks_max != 0, "--tasks-max", "use TasksMax= of the unit"},
+        {o->cpu_weight != 0, "--cpu-weight", "use CPUWeight= of the unit"},
+        {o->flags & FORKSRV_OWN_CGROUP, "--own-cgroup", "it has that of the unit"},
+    };
+    for (unsigned i = 0; o->as_main && i < sizeof not_with / sizeof not_with[0]; i++)
+        if (not_with[i].given) {
+            say("--as-main does not go with %s: %s", not_with[i].option, not_with[i].instead);
+            return -EINVAL;
+        }
+    return 0;
+}
+
 static int check(const struct run_options *o) {
+    if (check_as_main(o) < 0)
+        return -EINVAL;
     if (o->target.use_private && o->no_private) {
         say("--private and --no-private exclude each other");
         return -EINVAL;

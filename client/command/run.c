@@ -18,7 +18,7 @@
 
 /* Another user's instance would run the worker as that user. A private one would run it as the caller, who may be root. */
 static bool may_fall_back(const struct run_options *o) {
-    if (o->no_private || o->detach)
+    if (o->no_private || o->detach || o->as_main)
         return false;
     if (o->target.user == NULL)
         return true;
@@ -29,6 +29,8 @@ static bool may_fall_back(const struct run_options *o) {
 static const char *no_instance_hint(const struct run_options *o) {
     if (o->detach)
         return " (--detach needs an instance that outlives this command)";
+    if (o->as_main)
+        return " (--as-main needs an instance that the same service manager has started)";
     if (o->target.user != NULL && !o->no_private)
         return " (a private instance would not run it as that user)";
     return "";
@@ -167,6 +169,8 @@ static int run(const struct run_options *o) {
     forksrv_set_lazy(session, 1);
     if (open_session(o, session) < 0)
         return EXIT_RUN_FAILURE;
+    if (o->as_main)
+        return run_as_main(session, spec);
     return o->detach ? run_detached(o, session, spec) : run_to_the_end(o, json, session, spec);
 }
 

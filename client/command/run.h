@@ -32,6 +32,7 @@ struct run_options {
     struct target target;
     bool no_private;
     bool detach;
+    bool as_main;
     bool json;
     const char *json_file;
     bool clean_env;
@@ -63,3 +64,6 @@ int run_options_parse(struct run_options *o, int argc, char **argv);
 
 /* run-spec.c: 0, or a negative errno after it said what is wrong. */
 int run_spec_new(const struct run_options *o, struct forksrv_spec **ret_spec);
+
+/* run-main.c: the exit code. */
+int run_as_main(struct forksrv *session, struct forksrv_spec *spec);

@@ -76,7 +76,8 @@ class NoWorkerError(RequestError, ProcessLookupError):
 
 
 class EndUnknownError(Error):
-    """The worker has ended, and nobody knows how (ENODATA): its zygote has not told it, and the kernel has forgotten."""
+    """The worker has ended, and nobody knows how (ENODATA): its zygote has not told it, and the kernel has forgotten. Or it has been handed
+    over."""
 
 
 class AmbiguousNameError(RequestError, FileExistsError):
@@ -156,7 +157,9 @@ def timed_out(text: str) -> TimeoutExpired:
     return TimeoutExpired(_errno.ETIMEDOUT, text)
 
 
-def end_unknown(worker: int) -> EndUnknownError:
+def end_unknown(worker: int, reason: str) -> EndUnknownError:
+    if reason == "handed-over":
+        return EndUnknownError(_errno.ENODATA, "worker %d has been handed over to the service manager, which knows its end" % worker)
     return EndUnknownError(_errno.ENODATA, "worker %d has ended, and nobody knows how: its zygote has not told it" % worker)
 
 

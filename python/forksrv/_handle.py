@@ -61,7 +61,7 @@ class Handle:
         if self._state.end is not None:
             code = self._state.end.returncode
             if code is None:
-                raise _errors.end_unknown(self._state.id)
+                raise _errors.end_unknown(self._state.id, self._state.end.reason)
             return code
         if self._state.error is not None:
             raise self._state.error.with_traceback(None)

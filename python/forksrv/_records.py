@@ -136,7 +136,7 @@ class Hello(Record):
 
 
 FEATURES = ("exec", "cgroups", "memory", "tasks", "cpu", "zygotes")
-REASONS = ("unknown", "exited", "signalled", "time-limit", "session-ended", "stopped")
+REASONS = ("unknown", "exited", "signalled", "time-limit", "session-ended", "stopped", "handed-over")
 KINDS = ("", "started", "failed", "ended", "lost")
 
 

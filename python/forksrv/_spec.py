@@ -155,7 +155,8 @@ class Spec:
                  blocked_signals: Iterable[int] = (), ignored_signals: Iterable[int] = (), time_limit: float | None = None,
                  grace: float | None = None, name: str | None = None, memory_max: int | None = None, tasks_max: int | None = None,
                  cpu_weight: int | None = None, detached: bool = False, process_group: bool = False, no_new_privs: bool = False,
-                 own_cgroup: bool = False, report: str | None = "exec", pidfd: bool = True, zygote: str | None = None, derived: bool = False) -> None:
+                 own_cgroup: bool = False, report: str | None = "exec", pidfd: bool = True, zygote: str | None = None, derived: bool = False,
+                 cgroup: int | None = None, gate: int | None = None, hand_over: bool = False) -> None:
         words = argv_of(argv)
         argv_bytes, (environ_bytes, count) = _strings(words), environ_of(env)
         _check_args(argv_bytes, environ_bytes, len(words) + count)
@@ -163,7 +164,7 @@ class Spec:
         fdmap, self.fds = fdmap_of(fds)
         parts = [_wire.put(_A["argv"], argv_bytes), _wire.put_str(_A["cwd"], folder),
                  _wire.put_u32(_A["umask"], _caller.umask() if umask is None else number(umask, 0, 0o777, "umask")),
-                 _wire.put_u32(_A["flags"], _flags(detached, process_group, no_new_privs, own_cgroup, derived, report, pidfd))]
+                 _wire.put_u32(_A["flags"], _flags(detached, process_group, no_new_privs, own_cgroup, derived, hand_over, report, pidfd))]
         if environ_bytes:
             parts.append(_wire.put(_A["environ"], environ_bytes))
         if fdmap:
@@ -175,6 +176,11 @@ class Spec:
         parts += _numbers(nice, oom_score_adj, memory_max, tasks_max, cpu_weight)
         parts += _times(time_limit, grace)
         parts += _names(name, zygote)
+        for key, fd in (("into_cgroup", cgroup), ("gate", gate)):
+            if fd is not None:
+                # A server that does not know them must not start the worker without.
+                parts.append(_wire.put_u32(_A[key] | _wire.REQUIRED, len(self.fds)))
+                self.fds.append(fd)
         for key, numbers in (("blocked", blocked_signals), ("ignored", ignored_signals)):
             if numbers:
                 parts.append(_wire.put_u64(_A[key], signals(numbers, key + "_signals")))
@@ -191,15 +197,15 @@ def _folder(cwd: Word | None) -> bytes:
     return folder if folder.startswith(b"/") else path(os.path.join(os.fsencode(_caller.folder()), folder), "cwd")
 
 
-def _flags(detached: bool, process_group: bool, no_new_privs: bool, own_cgroup: bool, derived: bool, report: str | None,
-           pidfd: bool) -> int:
+def _flags(detached: bool, process_group: bool, no_new_privs: bool, own_cgroup: bool, derived: bool, hand_over: bool,
+           report: str | None, pidfd: bool) -> int:
     if report not in _REPORTS:
         raise ValueError('report must be "exec", "start" or None, not %r' % (report,))
     flags = _REPORTS[report]
     if pidfd and flags:
         flags |= _wire.PIDFD
     for wanted, flag in ((detached, _wire.DETACHED), (process_group, _wire.PROCESS_GROUP), (no_new_privs, _wire.NO_NEW_PRIVS),
-                         (own_cgroup, _wire.OWN_CGROUP), (derived, _wire.DERIVED)):
+                         (own_cgroup, _wire.OWN_CGROUP), (derived, _wire.DERIVED), (hand_over, _wire.HAND_OVER)):
         if wanted:
             flags |= flag
     return flags

@@ -37,10 +37,12 @@ ATTRIBUTES = {
     "fdmap": 0x14, "umask": 0x15, "rlimits": 0x16, "nice": 0x17, "oom_score_adj": 0x18, "flags": 0x19, "blocked": 0x1A, "ignored": 0x1B,
     "time_limit": 0x1C, "grace": 0x1D, "memory_max": 0x1E, "tasks_max": 0x1F, "cpu_weight": 0x20, "signo": 0x22, "signal_flags": 0x23,
     "end": 0x24, "rusage": 0x25, "wall": 0x26, "started_at": 0x27, "session": 0x28, "enable": 0x29, "zygote": 0x2A, "action": 0x2B,
+    "into_cgroup": 0x31, "gate": 0x32,
 }
 
 # SPAWN_FLAGS
 DETACHED, PROCESS_GROUP, NO_NEW_PRIVS, OWN_CGROUP, DERIVED = 1 << 0, 1 << 1, 1 << 2, 1 << 3, 1 << 4
+HAND_OVER = 1 << 6
 REPORT_STARTED, REPORT_EXECED, PIDFD = 1 << 8, 1 << 9, 1 << 10
 # SIGNAL_FLAGS
 SIGNAL_GROUP, SIGNAL_ALL = 1 << 0, 1 << 1

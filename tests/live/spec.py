@@ -2,6 +2,7 @@
 """Everything that a SPAWN can ask for, seen from inside the worker, whatever starts it: the exec engine or a zygote."""
 import os
 import resource
+import select
 import signal
 import tempfile
 
@@ -114,7 +115,47 @@ def started(tap, session, engine):
         tap.same(before[0].fds, [], "no fd unless it is asked for")
 
 
+def gate(tap, session, engine):
+    """The worker is there, and begins when it is told to."""
+    def ask(script, **fields):
+        out, gates = os.pipe(), os.pipe()
+        serial = session.request(wire.SPAWN, [out[1], gates[0]], argv=engine.argv(["sh", "-c", script]), fdmap=[(0, 1)], gate=1,
+                                 flags=wire.REPORT_STARTED, **engine.fields, **fields)
+        os.close(out[1])
+        os.close(gates[0])
+        reply = session.read()
+        tap.ok(reply.type == wire.STARTED and reply.serial == serial, "a worker with a gate is told as started", reply)
+        return reply, out[0], gates[1]
+
+    _, out, opener = ask("echo begun")
+    tap.same(select.select([out], [], [], 0.1)[0], [], "... and does not begin")
+    os.write(opener, b"x")
+    tap.ok(os.read(out, 100) != b"" and session.read().end == (1, 0, 1), "... until its gate opens")
+    os.close(out)
+    os.close(opener)
+    _, out, opener = ask("echo begun")
+    os.close(opener)
+    reply = session.read()
+    never = (reply.type, reply.errno) == (wire.FAILED, 125) if not engine.fields else reply.end == (1, 125, 1)
+    tap.ok(never and os.read(out, 100) == b"", "one whose gate is gone never does", reply)
+    os.close(out)
+    reply, out, opener = ask("echo begun")
+    session.ask(wire.SIGNAL, worker=reply.worker, signo=signal.SIGTERM)
+    reply = session.read()
+    tap.same((reply.end, os.read(out, 100)), ((2, 15, 2), b""), "at its gate a signal ends it")
+    os.close(out)
+    os.close(opener)
+    gates = os.pipe()
+    os.write(gates[1], b"x")
+    view, _ = engine.look(session, fds=[gates[0]], gate=1)
+    tap.same(sorted(view.fds), [0, 1, 2], "the worker does not have it")
+    os.close(gates[0])
+    os.close(gates[1])
+    reply = engine.run(session, "true", gate=5)
+    tap.ok(reply.type == wire.FAILED and reply.stage == 1, "a gate that was not sent", reply)
+
+
 def all_of_it(tap, session, engine):
     tap.note(engine.name)
-    for part in (environment_and_place, signals, groups, limits, started):
+    for part in (environment_and_place, signals, groups, limits, started, gate):
         part(tap, session, engine)

@@ -40,7 +40,7 @@ module ForksrvZygote
   READY, UNREADY, FORKED, UNFORKED, ENDED, REAPED = *0x201..0x206
   VERSION, SOFTWARE, PID, ERRNO, STAGE, TEXT = 0x01, 0x02, 0x06, 0x08, 0x09, 0x0a
   ARGV_, ENVIRON, CWD, FDMAP, UMASK, RLIMITS, NICE, FLAGS, BLOCKED, IGNORED = 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x19, 0x1a, 0x1b
-  END_, RUSAGE, SPARES, KIND, LARGE, CGROUP = 0x24, 0x25, 0x2c, 0x2d, 0x2e, 0x2f
+  END_, RUSAGE, SPARES, KIND, LARGE, CGROUP, GATE = 0x24, 0x25, 0x2c, 0x2d, 0x2e, 0x2f, 0x32
   PROCESS_GROUP, NO_NEW_PRIVS = 2, 4 # of FLAGS
   STAGES = {request: 1, cgroup: 3, clone: 4, signals: 5, session: 6, fds: 7, cwd: 8, rlimit: 9, nice: 10, privileges: 12, zygote: 14}
   # A worker's files have numbers below this.
@@ -124,6 +124,8 @@ module ForksrvZygote
       Speech.send(@socket, FORKED, @request.serial, @pidfd, PID: Process.pid, SPARES: 0)
       [@socket, @pidfd].each(&:close)
       block(@request.signals(BLOCKED))
+      exit!(125) if @gate && @gate.read(1).nil? # whoever should have opened it is gone
+      @gate&.close
       argv
     rescue SystemCallError # the server is gone, or has given this request up: it must not begin
       exit!(127)
@@ -173,6 +175,7 @@ module ForksrvZygote
       pairs.each { |index, number| at(:fds) { C.dup2(@request.fds[index].fileno, number) } }
       null = at(:fds) { File.open("/dev/null", "r+") }
       ([0, 1, 2] - numbers).each { |number| at(:fds) { C.dup2(null.fileno, number) } }
+      @gate = at(:request) { @request.fds[@request.number(GATE)] or raise Errno::EINVAL } if @request[GATE]
       @pidfd = at(:fds) { IO.for_fd(C.pidfd_open(Process.pid, 0)) }
       at(:fds) { close_others(numbers | [0, 1, 2]) }
     end
@@ -195,7 +198,7 @@ module ForksrvZygote
 
     # Objects of what was preloaded first, so that none of them closes a number again that is somebody else's by then.
     def close_others(numbers)
-      kept = [STDIN, STDOUT, STDERR, @socket, @pidfd]
+      kept = [STDIN, STDOUT, STDERR, @socket, @pidfd, @gate].compact
       ObjectSpace.each_object(IO) { |io| io.close unless io.closed? || kept.include?(io) }
       [-1, *numbers.sort, NUMBERS].each_cons(2) { |low, high| C.close_range(low + 1, high - 1, 0) if high - low > 1 }
       Dir.children("/proc/self/fd").map(&:to_i).each do |fd|

@@ -76,13 +76,14 @@ def out_of_the_way(request, fd):
 
 
 def set_fds(request, sock):
-    """The worker's files are in their places; all else is still open. Returns the numbers, sorted, and a pidfd of this process. Our own limit,
+    """The worker's files are in their places; all else is still open. Returns the numbers, sorted, a pidfd of this process, and the
+    gate or -1. Our own limit,
     which is also the worker's, may leave no room for numbers that are in use only meanwhile, or for a target."""
     mapped = _fd_map(request)
     targets = sorted(mapped)
     above = targets[-1] + 1
     own, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    small = own != resource.RLIM_INFINITY and above + len(targets) + 2 > own
+    small = own != resource.RLIM_INFINITY and above + len(targets) + 3 > own
     if small:
         _at(speech.S_FDS, resource.setrlimit, resource.RLIMIT_NOFILE, (most, most))
     if sock.fileno() < above:
@@ -91,12 +92,13 @@ def set_fds(request, sock):
         sock.detach()
         sock.__init__(fileno=moved)
     sources = {target: raise_fd(fd, above) for target, fd in mapped.items()}
+    gate = raise_fd(request.fd(speech.A_GATE), above) if speech.A_GATE in request.values else -1
     for target, fd in sources.items():
         _at(speech.S_FDS, os.dup2, fd, target)
     pidfd = _pidfd()
     if small:
         _at(speech.S_FDS, resource.setrlimit, resource.RLIMIT_NOFILE, (own, most))
-    return targets, pidfd
+    return targets, pidfd, gate
 
 
 def close_others(targets, most):
@@ -169,13 +171,22 @@ def apply_stock(request):
 
 
 def apply(request, sock):
-    """All but the last steps: saying FORKED, closing what is not the worker's, unblocking signals. Returns the numbers of its fds, and a
-    pidfd of itself, since its limits may leave no room for one."""
+    """All but the last steps: saying FORKED, closing what is not the worker's, unblocking signals. Returns the numbers of its fds, a
+    pidfd of itself, since its limits may leave no room for one, and its gate."""
     set_signals(request)
     _set_session(request)
     if speech.A_CGROUP in request.values:
         _at(speech.S_CGROUP, os.write, request.fd(speech.A_CGROUP), b"0")
-    targets, pidfd = set_fds(request, sock)
+    targets, pidfd, gate = set_fds(request, sock)
     _set_limits(request)
     set_environ(request)
-    return targets, pidfd
+    return targets, pidfd, gate
+
+
+def wait_at(gate):
+    """What the worker waits for before it begins. If whoever should have opened it is gone, the worker, which is told as started, ends."""
+    if gate < 0:
+        return
+    if not os.read(gate, 1):
+        os._exit(125)
+    os.close(gate)

@@ -68,13 +68,31 @@ class Loop:
         argv = request.strings(speech.A_ARGV)
         if not argv:
             raise _apply.Failure(speech.S_REQUEST, errno.EINVAL, "no ARGV")
-        targets, pidfd = _apply.apply(request, self.sock)
-        self.say_forked(request, was_spare, pidfd)
-        _apply.close_others(targets, self.most)
-        self.sock.detach()
-        _apply.unblock(request)
+        self.become_worker(request, was_spare, [])
         function, preloaded = self.function, self.preloaded
         return lambda: _program.work(argv, function, preloaded)
+
+    def become_worker(self, request, was_spare, kept):
+        """`kept`: what it has open besides, above its own."""
+        middle = self.step_aside() if request.number(speech.A_FLAGS) & speech.HAND_OVER else 0
+        targets, pidfd, gate = _apply.apply(request, self.sock)
+        self.say_forked(request, was_spare, pidfd)
+        _apply.close_others(sorted([*targets, *kept, *([gate] if gate >= 0 else [])]), self.most)
+        self.sock.detach()
+        _apply.unblock(request)
+        while middle and os.getppid() == middle:
+            time.sleep(0.0002)
+        _apply.wait_at(gate)
+
+    def step_aside(self):
+        """The worker is to be an orphan, which the service manager takes: a child of this process, which forksrvd ends. Or is gone itself."""
+        middle = os.getpid()
+        if os.fork() > 0:
+            end = select.poll()
+            end.register(self.sock, 0)
+            end.poll()
+            os._exit(0)
+        return middle
 
     def become_derived(self, request, was_spare):
         """A zygote of one client; its socket to the server is its own."""
@@ -84,11 +102,7 @@ class Loop:
         except _derived.Refused as e:
             raise _apply.Failure(speech.S_ZYGOTE, errno.ENOEXEC, str(e)) from None
         own = _apply.out_of_the_way(request, request.fd(speech.A_CHANNEL))
-        targets, pidfd = _apply.apply(request, self.sock)
-        self.say_forked(request, was_spare, pidfd)
-        _apply.close_others(sorted([*targets, own]), self.most)
-        self.sock.detach()
-        _apply.unblock(request)
+        self.become_worker(request, was_spare, [own])
         return lambda: _derived.work(argv, socket.socket(fileno=own))
 
     def become_stock(self, request, was_spare):
