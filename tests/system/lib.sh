@@ -128,6 +128,11 @@ show() {
     in_root systemctl show -P "$1" "$2"
 }
 
+# What systemd from 261 on says about every unit where the cgroups have no controllers.
+no_controllers() {
+    grep -v ': Failed to read pids.max .*: No data available$'
+}
+
 main_pid() {
     show MainPID "forksrv@$1.service"
 }
