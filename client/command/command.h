@@ -12,6 +12,7 @@ int command_ping(int argc, char **argv);
 int command_python(int argc, char **argv);
 int command_run(int argc, char **argv);
 int command_status(int argc, char **argv);
+int command_top(int argc, char **argv);
 int command_wait(int argc, char **argv);
 int command_watch(int argc, char **argv);
 int command_zygote(int argc, char **argv);

@@ -72,6 +72,8 @@ json_t *json_info(const struct forksrv_info *info) {
 }
 
 static int print(FILE *out, json_t *value, size_t flags) {
+    /* 0.1 with all of its digits is 0.10000000000000001. */
+    flags |= JSON_REAL_PRECISION(15);
     int r = value == NULL ? -ENOMEM : json_dumpf(value, out, flags) < 0 || putc('\n', out) == EOF ? -EIO : 0;
     json_decref(value);
     return r;

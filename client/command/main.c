@@ -19,6 +19,7 @@ static const struct subcommand {
     {"run", command_run, "start a worker, and end as it does"},
     {"list", command_list, "the workers of the instance"},
     {"status", command_status, "counters and limits of the instance"},
+    {"top", command_top, "what the instance does, live"},
     {"kill", command_kill, "send a signal to workers"},
     {"wait", command_wait, "wait for workers, and end as they did"},
     {"watch", command_watch, "print what happens, as it happens"},

@@ -2,8 +2,13 @@
 /* What the command prints for times, signals, ends and figures. */
 #include "client/command/format.h"
 
+#include <locale.h>
 #include <signal.h>
+#include <sys/prctl.h>
+#include <unistd.h>
 
+#include "client/command/columns.h"
+#include "client/command/process.h"
 #include "client/command/say.h"
 #include "client/command/statistics.h"
 #include "tests/unit/unit.h"
@@ -31,6 +36,60 @@ static const struct {
 START_TEST(span) {
     char text[32];
     ck_assert_str_eq(format_span(spans[_i].usec, text, sizeof text), spans[_i].text);
+}
+END_TEST
+
+static const struct {
+    const char *text;
+    int columns;
+    const char *clipped;
+    int taken;
+} clips[] = {
+    {"", 5, "", 0},
+    {"abc", 5, "abc", 3},
+    {"abcdef", 5, "abcde", 5},
+    {"abc", 0, "", 0},
+    {"abcdefghijklmnopqrstuvwxyz", -1, "abcdefghijklmnopqrs", 19}, /* the buffer's size */
+    {"a\033[2Jb", -1, "a?[2Jb", 6},
+    {"a\nb\tc\177", -1, "a?b?c?", 6},
+    {"a\302\233b", -1, "a?b", 3}, /* U+009B: CSI in one character */
+    {"a\233b\377", -1, "a?b?", 4},
+    {"a\342\200\256b", -1, "a?b", 3},                   /* U+202E: from right to left */
+    {"\346\227\245\346\234\254", 3, "\346\227\245", 2}, /* two wide ones into three columns */
+    {"\346\227\245\346\234\254", 4, "\346\227\245\346\234\254", 4},
+    {"e\314\201x", 2, "e\314\201x", 2}, /* a combining accent */
+    {"x\346\227", -1, "x??", 3},        /* cut */
+};
+
+START_TEST(columns) {
+    char text[20];
+    ck_assert_ptr_nonnull(setlocale(LC_CTYPE, "C.UTF-8"));
+    ck_assert_int_eq(columns_clip(clips[_i].text, clips[_i].columns, text, sizeof text), clips[_i].taken);
+    ck_assert_str_eq(text, clips[_i].clipped);
+}
+END_TEST
+
+START_TEST(columns_filled) {
+    char text[20];
+    ck_assert_ptr_nonnull(setlocale(LC_CTYPE, "C.UTF-8"));
+    ck_assert_str_eq(columns_fill("ab", 4, text, sizeof text), "ab  ");
+    ck_assert_str_eq(columns_fill("abcdef", 4, text, sizeof text), "abcd");
+    ck_assert_str_eq(columns_fill("\346\227\245\346\234\254", 3, text, sizeof text), "\346\227\245 ");
+    ck_assert_str_eq(columns_fill("a", 100, text, sizeof text), "a                  ");
+}
+END_TEST
+
+START_TEST(process) {
+    struct process p, again;
+    ck_assert(process_of(getpid(), &p));
+    ck_assert(p.start > 0 && p.start <= process_clock());
+    ck_assert_str_eq(process_state_name(p.state), "run");
+    /* A name that looks like what follows it. */
+    ck_assert_int_eq(prctl(PR_SET_NAME, "a) S 1 1 (b"), 0);
+    ck_assert(process_of(getpid(), &again));
+    ck_assert_uint_eq(again.start, p.start);
+    ck_assert_str_eq(process_state_name(again.state), "run");
+    ck_assert(!process_of(1 << 22, &p));
 }
 END_TEST
 
@@ -89,6 +148,9 @@ int main(void) {
     Suite *suite = suite_create("command format");
     TCase *tests = tcase_create("format");
     tcase_add_loop_test(tests, span, 0, (int)(sizeof spans / sizeof spans[0]));
+    tcase_add_loop_test(tests, columns, 0, (int)(sizeof clips / sizeof clips[0]));
+    tcase_add_test(tests, columns_filled);
+    tcase_add_test(tests, process);
     tcase_add_test(tests, signal_name);
     tcase_add_test(tests, end);
     tcase_add_test(tests, clean);

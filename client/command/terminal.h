@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A terminal on standard input and output as a screen: keys come one by one, and what stood there comes back afterwards,
+ * whatever ends the program (but SIGKILL). There is one only. */
+
+enum terminal_key {
+    /* Others are the characters themselves. */
+    TERMINAL_ESCAPE = 0x1b,
+    TERMINAL_NOTHING = 0x100, /* time is up, or the size has changed: draw again */
+    TERMINAL_UP,
+    TERMINAL_DOWN,
+    TERMINAL_PAGE_UP,
+    TERMINAL_PAGE_DOWN,
+    TERMINAL_HOME,
+    TERMINAL_END,
+    TERMINAL_GONE, /* nobody is there any more */
+};
+
+/* Whether there is one that can be made a screen. */
+bool terminal_usable(void);
+/* 0 or a negative errno. */
+int terminal_enter(void);
+/* Does nothing if it was not entered. */
+void terminal_leave(void);
+
+void terminal_size(int *ret_rows, int *ret_columns);
+/* The next key; waits for it at most so long. */
+int terminal_key(uint64_t usec);
+/* All of it. 0 or a negative errno. */
+int terminal_write(const char *bytes, size_t size);
