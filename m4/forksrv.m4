@@ -18,6 +18,16 @@ AC_DEFUN([FORKSRV_UNIT_DIR], [
     AC_SUBST([$1])
 ])
 
+# FORKSRV_COMPLETION_DIR(VARIABLE, SHELL, PKG-CONFIG NAME or nothing, ITS VARIABLE, FALLBACK)
+# Where completions for a shell go: --with-SHELL-completions-dir, the shell's own place for a prefix of /usr, the fallback.
+AC_DEFUN([FORKSRV_COMPLETION_DIR], [
+    AC_ARG_WITH([$2-completions-dir], [AS_HELP_STRING([--with-$2-completions-dir=DIR], [where completions for $2 go])],
+        [$1=$withval],
+        [m4_ifval([$3], [PKG_CHECK_VAR([FORKSRV_PC_$1], [$3], [$4])])
+         AS_IF([test "x$prefix" = x/usr && test -n "$FORKSRV_PC_$1"], [$1=$FORKSRV_PC_$1], [$1='$5'])])
+    AC_SUBST([$1])
+])
+
 # FORKSRV_UNIT_KEYS(VERSION...)
 # Lines of unit files that begin with @sinceVERSION@ are for that systemd and later ones.
 AC_DEFUN([FORKSRV_UNIT_KEYS], [
