@@ -39,7 +39,7 @@ packages_build=(gcc libc6-dev make autoconf automake libtool pkg-config libsyste
 # shellcheck disable=SC2034 # by those who source this
 packages_systemd=(systemd systemd-container libpam-systemd dbus dbus-user-session procps util-linux passwd)
 # shellcheck disable=SC2034
-packages_test=(check debootstrap python3 python3-pip python3-setuptools python3-wheel ruby gdb strace xz-utils g++ clang libclang-rt-dev clang-tidy cppcheck shellcheck mandoc universal-ctags zsh fish)
+packages_test=(check debootstrap python3 python3-pip python3-setuptools python3-wheel ruby gdb strace xz-utils g++ clang libclang-rt-dev clang-tidy cppcheck shellcheck mandoc universal-ctags zsh fish polkitd)
 
 is_installed() {
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
