@@ -3,12 +3,14 @@
  * JSON. */
 #include <errno.h>
 #include <inttypes.h>
+#include <locale.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "columns.h"
 #include "command.h"
 #include "format.h"
 #include "json.h"
@@ -55,27 +57,29 @@ static int set(void *data, int key, const char *argument) {
 static int line_width(void) {
     struct winsize size;
     if (!isatty(STDOUT_FILENO))
-        return 0;
+        return -1;
     if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col == 0)
         return 80;
     return size.ws_col;
 }
 
 static void print_row(const struct forksrv_info *info, int width) {
-    char state[80] = "running", span[32], name[128], program[512], line[1024];
+    char state[80] = "running", span[32], name[128], line[1024], cut[1024];
     if (info->state == FORKSRV_STATE_ENDED)
         format_end(&info->end, state, sizeof state);
-    int n = snprintf(
-        line, sizeof line, "%6" PRIu64 "%c %7d  %-16s %11s  %-12s  %s", info->id, info->flags & FORKSRV_DETACHED ? '+' : ' ',
-        (int)info->pid, state, format_span(info->end.wall, span, sizeof span),
-        *info->name != '\0' ? say_clean(info->name, name, sizeof name) : "-", say_clean(info->program, program, sizeof program));
-    if (width > 0 && n > width)
-        line[width] = '\0';
-    puts(line);
+    /* A name that is longer than its column is shown to its end, which columns_fill does not do. */
+    int wide = columns_clip(*info->name != '\0' ? info->name : "-", -1, name, sizeof name);
+    snprintf(line, sizeof line, "%6" PRIu64 "%c %7d  %-16s %11s  %s%*s  %s", info->id, info->flags & FORKSRV_DETACHED ? '+' : ' ',
+             (int)info->pid, state, format_span(info->end.wall, span, sizeof span), name, wide < 12 ? 12 - wide : 0, "",
+             info->program);
+    columns_clip(line, width, cut, sizeof cut);
+    puts(cut);
 }
 
 static void print_table(const struct forksrv_list *list, bool only_running) {
     int width = line_width();
+    /* How wide the characters of names are. */
+    setlocale(LC_CTYPE, "");
     printf("%6s  %7s  %-16s %11s  %-12s  %s\n", "ID", "PID", "STATE", "TIME", "NAME", "PROGRAM");
     for (size_t i = 0; i < forksrv_list_count(list); i++) {
         const struct forksrv_info *info = forksrv_list_get(list, i);

@@ -81,7 +81,7 @@ static void print_instance(struct top_canvas *canvas, const struct top_sample *s
     time_t now = time(NULL);
     struct tm tm;
     strftime(clock, sizeof clock, "%H:%M:%S", localtime_r(&now, &tm));
-    snprintf(line, sizeof line, "%s  %s instance of forksrv %s, %s for %s  %s", clock, s->flavour, s->version, s->state,
+    snprintf(line, sizeof line, "%s  forksrv %s, %s, %s for %s  %s", clock, s->version, s->flavour, s->state,
              age(s->uptime, uptime, sizeof uptime), address);
     top_line(canvas, TOP_BOLD, line);
     if (s->per_second >= 0)

@@ -28,7 +28,7 @@ struct view {
     char message[200]; /* until the next key */
 };
 
-static const char keys[] = "q leave  c cpu  m memory  a age  i id  n name  r reverse  k kill  up, down: select";
+static const char keys[] = "q leave  c cpu  m memory  a age  i id  n name  r reverse  k kill  arrows select";
 
 /* ---- the selection ---- */
 
