@@ -224,7 +224,7 @@ static int build_numbers(struct builder *b) {
         return wrong(b, -EINVAL, "OOM_SCORE_ADJ is not from -1000 to 1000");
     p->has_oom_score_adj = message_has(m, ATTR_OOM_SCORE_ADJ);
     p->oom_score_adj = oom;
-    p->reports_exec = p->has_oom_score_adj || (p->flags & (SPAWN_REPORT_EXECED | SPAWN_HAND_OVER));
+    p->reports_exec = p->has_oom_score_adj || (p->flags & (SPAWN_REPORT_EXECED | SPAWN_HAND_OVER)) || message_has(m, ATTR_GATE);
     p->blocked = message_u64(m, ATTR_BLOCKED, 0);
     p->ignored = message_u64(m, ATTR_IGNORED, 0);
     if (p->ignored & (UINT64_C(1) << (SIGKILL - 1) | UINT64_C(1) << (SIGSTOP - 1)))

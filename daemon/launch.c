@@ -229,6 +229,7 @@ static int start(struct attempt *a) {
         w->report = ends[0];
         a->plan->report = report = ends[1];
     }
+    worker_at_gate(w, a->plan->gate >= 0);
     crowd_prepare(d, a->plan);
     bool shares = a->plan->cut > 0;
     r = starter_start(d->starter, a->plan, w->id, cgroup, &w->pid, &w->pidfd, &w->slot);
@@ -272,6 +273,8 @@ static int attempt(struct attempt *a) {
     a->stage = STAGE_REQUEST;
     if (r < 0)
         return r;
+    if (a->plan->gate >= 0 && (a->s->d->n_gated >= GATES || a->s->n_gated >= GATES_OF_SESSION))
+        return fail(a, STAGE_LIMIT, -EAGAIN, "too many workers wait at their gates: 64 of a session, 256 of all");
     const char *what = NULL;
     r = handover_check(a->s->d, a->m, &what);
     if (r < 0)

@@ -42,6 +42,9 @@ enum {
     START_STACK = 16 * 1024,
     /* Children between clone and exec at the same time. One can hang there for as long as a file system does. */
     START_SLOTS = 512,
+    /* Of these, for workers that wait at a gate, which their clients may never open. */
+    GATES = 256,
+    GATES_OF_SESSION = 64,
 
     /* Log messages of one kind in LOG_INTERVAL_SEC; the rest is counted and told in one line. */
     LOG_BURST = 20,

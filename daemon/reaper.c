@@ -102,6 +102,7 @@ static void on_report(struct worker *w) {
     reaper_unwatch(w->d, w->report);
     close_fd(w->report);
     w->report = -1;
+    worker_at_gate(w, false);
     if (starter_failed(w->slot, w->id))
         return;
     if (w->has_oom_score_adj)

@@ -137,9 +137,20 @@ static void close_pidfd(struct worker *w) {
     w->pidfd = -1;
 }
 
+void worker_at_gate(struct worker *w, bool is) {
+    if (w->at_gate == is)
+        return;
+    w->at_gate = is;
+    w->d->n_gated += is ? 1 : -1U;
+    if (w->session != NULL)
+        w->session->n_gated += is ? 1 : -1U;
+}
+
 static void leave_session(struct worker *w) {
     if (w->session == NULL)
         return;
+    /* Its own end is not long: nobody else opens the gate. */
+    w->session->n_gated -= w->at_gate;
     TAILQ_REMOVE(&w->session->workers, w, session_link);
     w->session->n_workers--;
     w->session = NULL;
@@ -168,6 +179,7 @@ static void leave_zygote(struct worker *w) {
 }
 
 static void release(struct worker *w) {
+    worker_at_gate(w, false);
     handover_free(w);
     crowd_ended(w);
     leave_zygote(w);

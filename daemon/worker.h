@@ -60,6 +60,7 @@ struct worker {
     int oom_score_adj;
     bool told_started;
     bool own_cgroup;
+    bool at_gate;
     bool unwatched; /* see reaper_ask */
     uint64_t grace;
     uint64_t started, wall; /* monotonic; microseconds */
@@ -84,6 +85,9 @@ void worker_free(struct worker *w);
 struct worker *worker_find(const struct daemon *d, uint64_t id);
 /* -ESRCH, or -EEXIST if several live ones, or (if none lives) several ended ones have that name. */
 int worker_find_name(const struct daemon *d, const char *name, struct worker **ret_worker);
+
+/* It waits at its gate, in a place for starts that others may need; or does so no longer. */
+void worker_at_gate(struct worker *w, bool is);
 
 /* See request_may_wait. */
 int worker_wait(struct worker *w, struct session *s, uint32_t serial);
