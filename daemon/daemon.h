@@ -75,7 +75,7 @@ struct daemon {
     unsigned n_workers;             /* live ones */
     struct worker_list live, ended; /* ended: detached ones whose end is kept, oldest first */
     unsigned n_ended;
-    unsigned n_gated; /* wait at their gates */
+    unsigned n_gated;        /* wait at their gates */
     sd_event_source *forget; /* of the oldest kept end */
 
     /* sweep.c */

@@ -40,7 +40,7 @@ struct session {
     struct worker_list workers;  /* that it started */
     unsigned n_workers;          /* live ones of these */
     LIST_HEAD(, waiter) waiters; /* owned: for workers of others */
-    unsigned n_gated; /* see worker_at_gate */
+    unsigned n_gated;            /* see worker_at_gate */
     unsigned n_waiters;
     uint32_t watch_serial; /* 0: does not watch */
     uint64_t watch_lost;
