@@ -229,10 +229,10 @@ module ForksrvZygote
       abort "zygote.rb: it needs a hard limit of 2048 open files, and has #{hard}" if hard < 2048
       return ENV.delete("ZYGOTE_RB_NOFILE").to_i if ENV["ZYGOTE_RB_NOFILE"]
       Process.setrlimit(:NOFILE, [hard, 4096].min, hard)
-      (4...NUMBERS).each { |n| C.dup2(0, n) }
       ENV["ZYGOTE_RB_NOFILE"] = soft.to_s
       command = File.read("/proc/self/cmdline").split("\0")
-      exec(["/proc/self/exe", command[0]], *command[1..], close_others: false)
+      # Ruby's own files are among the numbers, so exec itself takes them: it stops the thread that uses these files, and then redirects.
+      exec(["/proc/self/exe", command[0]], *command[1..], (4...NUMBERS).to_h { |n| [n, 0] }.merge(close_others: false))
     end
 
     def initialize
@@ -349,8 +349,8 @@ module ForksrvZygote
     RubyVM::InstructionSequence.compile_file(first).eval # and not load: then __FILE__ is as it was given, and the frame is <main>
   rescue Exception => e
     Zygote.without_us(e)
-    abort e.message if e.is_a?(SyntaxError) && e.backtrace.empty?
-    raise
+    raise unless e.is_a?(SyntaxError) && e.backtrace.empty?
+    abort e.respond_to?(:detailed_message) ? "#{first}: #{e.detailed_message(highlight: STDERR.tty?)}" : e.message # since Ruby 3.2
   end
 end
 
