@@ -18,25 +18,6 @@ static void *field(void *target, const struct setting *s) {
     return (char *)target + s->offset;
 }
 
-/* ---- words ---- */
-
-bool words_add(struct words *w, const char *word, size_t size) {
-    char *data = realloc(w->data, w->size + size + 1);
-    if (data == NULL)
-        return false;
-    memcpy(data + w->size, word, size);
-    data[w->size + size] = 0;
-    w->data = data;
-    w->size += size + 1;
-    w->count++;
-    return true;
-}
-
-void words_done(struct words *w) {
-    free(w->data);
-    *w = (struct words){0};
-}
-
 /* ---- the struct as a whole ---- */
 
 static void set_number(void *target, const struct setting *s, uint64_t v) {
@@ -212,26 +193,6 @@ static void take_string(struct settings_reading *r, const struct setting *s, con
     *string = copy;
 }
 
-/* The next word in `*text`, without its quotes, at the start of `word`. 1, 0 at the end, -EINVAL: a quote is not closed. */
-static int next_word(const char **text, char *word, size_t *ret_size) {
-    const char *p = *text + strspn(*text, " \t");
-    size_t n = 0;
-    char quote = 0;
-    if (*p == 0)
-        return 0;
-    for (; *p != 0 && (quote != 0 || (*p != ' ' && *p != '\t')); p++) {
-        if (quote == 0 && (*p == '"' || *p == '\''))
-            quote = *p;
-        else if (*p == quote)
-            quote = 0;
-        else
-            word[n++] = *p;
-    }
-    *text = p;
-    *ret_size = n;
-    return quote == 0 ? 1 : -EINVAL;
-}
-
 static void take_words(struct settings_reading *r, const struct setting *s, const char *value) {
     struct words *list = field(r->target, s), more = {0};
     auto_free char *word = malloc(strlen(value) + 1);
@@ -242,7 +203,7 @@ static void take_words(struct settings_reading *r, const struct setting *s, cons
         words_done(list);
     if (word == NULL)
         return;
-    while ((n = next_word(&rest, word, &size)) > 0 && words_add(&more, word, size)) {
+    while ((n = words_next(&rest, word, &size)) > 0 && words_add(&more, word, size)) {
     }
     if (n < 0)
         no_such(r, s, value, "list of words: a quote is not closed, and so it is none");

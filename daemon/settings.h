@@ -5,14 +5,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/words.h"
+
 /* Configuration files, read by inih into a struct that a table describes. A wrong line is logged with file and line, and
  * otherwise has no effect: the others still count. */
-
-/* A list of words, as one block: one string after the other, each with its NUL. */
-struct words {
-    char *data; /* owned, or NULL */
-    size_t size, count;
-};
 
 enum setting_type {
     SETTING_COUNT,  /* uint64_t */
@@ -62,6 +58,3 @@ unsigned settings_read(const struct setting *table, size_t count, void *target, 
 void settings_complain(struct settings_reading *r, const char *what, const char *value, const char *why);
 
 bool settings_parse_count(const char *text, uint64_t *ret);
-/* Adds one word. False: no memory. */
-bool words_add(struct words *w, const char *word, size_t size);
-void words_done(struct words *w);
