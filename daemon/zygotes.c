@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/log.h"
 #include "daemon/paths.h"
 #include "daemon/zygote.h"
 
@@ -42,6 +43,30 @@ static struct zygote *zygote_new(struct daemon *d, const char *name) {
     return z;
 }
 
+/* The next name in $FORKSRV_WARM: zygotes of this instance alone that are declared without Warm=. A private instance is its
+ * client's, which can warm what it likes. */
+static bool next_warm(const struct daemon *d, const char **at, char ret_name[LIMIT_ZYGOTE + 1]) {
+    static const char blanks[] = " \t";
+    if (*at == NULL)
+        *at = getenv("FORKSRV_WARM");
+    if (*at == NULL || d->private_instance)
+        return false;
+    *at += strspn(*at, blanks);
+    size_t n = strcspn(*at, blanks);
+    snprintf(ret_name, LIMIT_ZYGOTE + 1, "%.*s", (int)n, *at);
+    *at += n;
+    return n > 0;
+}
+
+static bool is_warm_here(const struct zygote *z) {
+    char name[LIMIT_ZYGOTE + 1];
+    const char *at = NULL;
+    while (next_warm(z->d, &at, name))
+        if (strcmp(name, z->name) == 0)
+            return true;
+    return false;
+}
+
 /* Returns the number of wrong lines. */
 static unsigned read_declaration(struct zygote *z) {
     struct declaration fresh;
@@ -50,6 +75,7 @@ static unsigned read_declaration(struct zygote *z) {
     if (z->declared) {
         declaration_done(&z->declaration);
         z->declaration = fresh;
+        z->declaration.warm |= is_warm_here(z);
     }
     return wrong;
 }
@@ -141,5 +167,14 @@ unsigned zygotes_read(struct daemon *d) {
     unsigned wrong = declaration_each(takes_own_files(d), take_name, d);
     TAILQ_FOREACH(z, &d->zygotes, link)
     wrong += zygote_read(z);
+    char name[LIMIT_ZYGOTE + 1];
+    const char *at = NULL;
+    while (next_warm(d, &at, name))
+        if ((z = find(d, name)) == NULL || !z->declared) {
+            log_line(LOG_WARNING, LOG_KIND_CONFIG, NULL,
+                     "$FORKSRV_WARM: there is no zygote \"%s\" to keep warm; declare it in " PATH_SYSCONF "/zygotes/%s.conf",
+                     name, name);
+            wrong++;
+        }
     return wrong;
 }

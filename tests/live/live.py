@@ -32,9 +32,10 @@ for inherited in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
 
 
 class Daemon:
-    def __init__(self, config="", nofile=None, before=None, args=(), zygotes=None, python_dir=None):
+    def __init__(self, config="", nofile=None, before=None, args=(), zygotes=None, python_dir=None, environment=None):
         """before() runs in the daemon's process ahead of it; args are the daemon's; zygotes: {name: declaration}; python_dir:
-        where the package forksrv is."""
+        where the package forksrv is; environment: more variables for the daemon."""
+        self.environment = environment or {}
         self.python_dir = python_dir or os.path.join(SOURCE, "python")
         self.folder = tempfile.mkdtemp(prefix="forksrv-live.")
         self.address = os.path.join(self.folder, "control")
@@ -65,6 +66,7 @@ class Daemon:
         env.update(FORKSRV_PYTHON_DIR=self.python_dir,
                    FORKSRV_ZYGOTE_DSO=os.path.join(BUILD, "forksrv-zygote-dso"))
         env.update(XDG_CONFIG_HOME=self.folder, HOME=self.folder, LISTEN_FDS="2", LISTEN_FDNAMES="control:forksrv.authkey")
+        env.update(self.environment)
 
         def place():
             if before is not None:
