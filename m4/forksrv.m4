@@ -11,6 +11,8 @@ AC_DEFUN([FORKSRV_UNIT_DIR], [
             [systemduserunitdir], [fallback='${prefix}/lib/systemd/user'],
             [systemdsystempresetdir], [fallback='${prefix}/lib/systemd/system-preset'],
             [systemduserpresetdir], [fallback='${prefix}/lib/systemd/user-preset'],
+            [systemdsystemgeneratordir], [fallback='${prefix}/lib/systemd/system-generators'],
+            [systemdusergeneratordir], [fallback='${prefix}/lib/systemd/user-generators'],
             [sysusersdir], [fallback='${prefix}/lib/sysusers.d'],
             [tmpfilesdir], [fallback='${prefix}/lib/tmpfiles.d'],
             [fallback='${prefix}/lib/systemd/catalog'])
