@@ -28,6 +28,18 @@ struct options {
     const char *folder; /* the first of systemd's three: NULL: print */
 };
 
+static void list_folders(enum flavour flavour, const char *what) {
+    struct sources *s = calloc(1, sizeof *s);
+    if (s == NULL)
+        return;
+    flavour_folders(flavour, s);
+    printf("%s:", what);
+    for (unsigned i = 0; i < s->n_folders; i++)
+        printf(" %s", s->folders[i]);
+    putchar('\n');
+    free(s);
+}
+
 static void usage(void) {
     puts("forksrv-generator --dryrun [OPTIONS]\n"
          "forksrv-generator [OPTIONS] NORMAL EARLY LATE\n\n"
@@ -39,7 +51,10 @@ static void usage(void) {
          "  --root=DIR    DIR stands for the root folder wherever something is read\n"
          "  --version     print the version\n"
          "  --help        print this\n\n"
-         "Example: forksrv-generator --dryrun --user");
+         "Example: forksrv-generator --dryrun --user\n\n"
+         "Folders, the strongest first:");
+    list_folders(FLAVOUR_SYSTEM, "instances");
+    list_folders(FLAVOUR_USER, "helpers");
 }
 
 /* Returns -1 to go on, else the exit status. */
@@ -95,8 +110,14 @@ static int make_all(const struct sources *s, enum flavour flavour, struct output
     return r;
 }
 
+/* What the system's manager leaves us for stderr leads nowhere; that of a user's manager leads to the journal. */
+static bool leads_nowhere(int fd) {
+    struct stat st;
+    return fstat(fd, &st) < 0 || S_ISCHR(st.st_mode);
+}
+
 static int run(const struct options *o) {
-    struct report report = {.to = stderr, .to_journal = !o->dry_run && !isatty(STDERR_FILENO)};
+    struct report report = {.to = stderr, .to_journal = !o->dry_run && leads_nowhere(STDERR_FILENO)};
     struct output output;
     auto_fd root = -1;
     if (o->root != NULL) {

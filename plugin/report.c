@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Mistakes are told on stderr, and where systemd has started us in its log. Nothing here waits for anybody: a generator that
+/* Mistakes are told on stderr, and if nobody hears that, in systemd's log. Nothing here waits for anybody: a generator that
  * waited for the journal could keep the machine from booting. */
 #include "plugin/report.h"
 

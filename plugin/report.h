@@ -10,7 +10,7 @@ enum { REPORT_EACH = 20 /* lines of one file: the rest would only hide those of 
 
 struct report {
     FILE *to;        /* borrowed; NULL: mistakes are only counted */
-    bool to_journal; /* systemd started us: its log, too */
+    bool to_journal; /* and in systemd's log */
     unsigned wrong;  /* mistakes so far */
     unsigned told;   /* of the present file */
 };
