@@ -73,7 +73,7 @@ static void write_unit(FILE *out, const struct helper *h, const struct declared 
         fputs("Helper \"", out), keys_write_plain(out, d->name), fputc('"', out);
     fputc('\n', out);
     keys_write_source(out, d->path);
-    fputs("Requires=forksrv.socket\nAfter=forksrv.socket forksrv-authkey.service\n", out);
+    fputs("Wants=forksrv.socket\nAfter=forksrv.socket forksrv-authkey.service\n", out);
     write_list(out, "PartOf", &h->part_of.words);
     write_list(out, "After", &h->part_of.words);
     keys_pass(out, d, "Unit", false);
