@@ -12,6 +12,8 @@ machine=$(basename "$0" .tap)-$$
 stage=${FORKSRV_STAGE:-}
 # shellcheck disable=SC2034 # by the tests
 sysconf=${FORKSRV_SYSCONFDIR:-/etc}/forksrv
+# shellcheck disable=SC2034 # by the tests
+bindir=${FORKSRV_BINDIR:-/usr/bin} datadir=${FORKSRV_DATADIR:-/usr/share}
 count=0 failures=0
 
 skip_all() {
