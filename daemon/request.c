@@ -10,6 +10,7 @@
 #include "daemon/launch.h"
 #include "daemon/life.h"
 #include "daemon/limits.h"
+#include "daemon/reaper.h"
 #include "daemon/report.h"
 #include "daemon/worker.h"
 #include "daemon/zygote.h"
@@ -139,8 +140,10 @@ int request_handle(struct session *s, const uint8_t *p, size_t n) {
         return on_signal(s, &m);
     if (m.type == MSG_LIST)
         report_list(s, m.serial);
-    if (m.type == MSG_STATUS)
+    if (m.type == MSG_STATUS) {
+        reaper_sweep(s->d);
         report_status(s, m.serial);
+    }
     if (m.type == MSG_WAIT)
         return on_wait(s, &m);
     if (m.type == MSG_WATCH)
