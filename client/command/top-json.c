@@ -3,7 +3,7 @@
 #include <time.h>
 
 #include "json.h"
-#include "process.h"
+#include "top-process.h"
 #include "top.h"
 
 static json_t *known(int64_t figure) {
@@ -42,7 +42,7 @@ static json_t *workers(const struct top_sample *sample) {
         json_object_set_new(o, "cpu_percent", one_decimal(row->cpu_percent));
         json_object_set_new(o, "cpu_usec", known(row->cpu));
         json_object_set_new(o, "pss_kib", known(row->pss));
-        json_object_set_new(o, "process", row->state != 0 ? json_string(process_state_name(row->state)) : json_null());
+        json_object_set_new(o, "process", row->state != 0 ? json_string(top_process_state_name(row->state)) : json_null());
         json_array_append_new(array, o);
     }
     return array;

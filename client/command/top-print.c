@@ -7,7 +7,7 @@
 
 #include "columns.h"
 #include "memory.h"
-#include "process.h"
+#include "top-process.h"
 #include "top.h"
 
 enum { LINE = 4096, ZYGOTE_NAME = 16 };
@@ -146,6 +146,6 @@ void top_print_row(struct top_canvas *canvas, const struct top_row *row, bool se
              columns_fill(info->zygote[0] != '\0' ? info->zygote : "-", 10, zygote, sizeof zygote),
              age(info->end.wall, span, sizeof span), percent(row->cpu_percent, cpu, sizeof cpu),
              cpu_time(row->cpu, used, sizeof used), kib(row->pss, pss, sizeof pss),
-             row->state != 0 ? process_state_name(row->state) : "-", top_name(info, name, sizeof name));
+             row->state != 0 ? top_process_state_name(row->state) : "-", top_name(info, name, sizeof name));
     top_line(canvas, selected ? TOP_SELECTED : TOP_PLAIN, line);
 }

@@ -10,7 +10,7 @@
 #include "cleanup.h"
 #include "command.h"
 #include "memory.h"
-#include "process.h"
+#include "top-process.h"
 #include "top.h"
 
 void top_sample_free(struct top_sample *sample) {
@@ -78,19 +78,19 @@ static int make_rows(struct top_sample *s) {
 /* ---- what /proc tells ---- */
 
 /* A worker that is listed as running has not been reaped: its pid was its own then. One that started later is not it. */
-static bool started_before(const struct process *p, uint64_t listed_at) {
+static bool started_before(const struct top_process *p, uint64_t listed_at) {
     return p->start <= listed_at;
 }
 
 static void look_at(struct top_row *row, const struct top_row *before, uint64_t listed_at) {
-    struct process p;
+    struct top_process p;
     if (before != NULL && before->start != 0) {
         row->start = before->start;
         row->pss = before->pss;
         row->pss_at = before->pss_at;
     }
-    row->seen_at = process_clock();
-    if (!process_of(row->info->pid, &p) || !started_before(&p, listed_at) || (row->start != 0 && row->start != p.start)) {
+    row->seen_at = top_process_clock();
+    if (!top_process_of(row->info->pid, &p) || !started_before(&p, listed_at) || (row->start != 0 && row->start != p.start)) {
         row->pss = -1;
         return;
     }
@@ -119,22 +119,22 @@ static int by_memory_age(const void *a, const void *b) {
 
 /* The kernel walks through all pages of a process for this. */
 static void weigh(struct top_sample *s, uint64_t patience) {
-    uint64_t begin = process_clock();
+    uint64_t begin = top_process_clock();
     struct memory m;
     qsort(s->order, s->n_rows, sizeof *s->order, by_memory_age);
-    for (size_t i = 0; i < s->n_rows && process_clock() - begin <= patience; i++) {
+    for (size_t i = 0; i < s->n_rows && top_process_clock() - begin <= patience; i++) {
         struct top_row *row = s->order[i];
         if (row->state == 0)
             continue;
         row->pss = memory_of(row->info->pid, &m) ? (int64_t)m.pss : -1;
-        row->pss_at = process_clock();
+        row->pss_at = top_process_clock();
     }
 }
 
 int64_t top_zygote_pss(const struct top_sample *sample, const struct forksrv_zygote_info *zygote) {
-    struct process p;
+    struct top_process p;
     struct memory m;
-    if (zygote->pid <= 0 || !process_of(zygote->pid, &p) || !started_before(&p, sample->at) || !memory_of(zygote->pid, &m))
+    if (zygote->pid <= 0 || !top_process_of(zygote->pid, &p) || !started_before(&p, sample->at) || !memory_of(zygote->pid, &m))
         return -1;
     return (int64_t)m.pss;
 }
@@ -166,7 +166,7 @@ int top_sample_new(struct forksrv *session, const struct top_sample *before, uin
         r = forksrv_list_zygotes(session, NULL, REPLY_TIMEOUT, &s->zygotes);
     if (r >= 0)
         r = forksrv_list_workers(session, REPLY_TIMEOUT, &s->list);
-    s->at = process_clock();
+    s->at = top_process_clock();
     if (r >= 0)
         r = make_rows(s);
     if (r < 0) {

@@ -10,8 +10,8 @@
 #include "command.h"
 #include "format.h"
 #include "parse.h"
-#include "process.h"
-#include "terminal.h"
+#include "screen.h"
+#include "top-process.h"
 #include "top.h"
 
 struct view {
@@ -94,7 +94,7 @@ static int draw(struct view *v) {
     owned_memory char *bytes = NULL;
     size_t size = 0;
     int rows, columns;
-    terminal_size(&rows, &columns);
+    screen_size(&rows, &columns);
     FILE *out = open_memstream(&bytes, &size);
     if (out == NULL)
         return -errno;
@@ -106,7 +106,7 @@ static int draw(struct view *v) {
     draw_bottom(v, &canvas);
     if (fclose(out) != 0)
         return -ENOMEM;
-    return terminal_write(bytes, size);
+    return screen_write(bytes, size);
 }
 
 /* ---- keys ---- */
@@ -188,19 +188,19 @@ static int run(struct view *v, uint64_t delay, bool *ret_terminal) {
     uint64_t next = 0;
     int r = 0;
     for (;;) {
-        uint64_t now = process_clock();
+        uint64_t now = top_process_clock();
         if (now >= next) {
             r = refresh(v, delay);
             if (r < 0)
                 return r;
-            now = process_clock();
+            now = top_process_clock();
             next = now + delay;
         }
         r = draw(v);
         *ret_terminal = r < 0;
         if (r < 0)
             return r;
-        int key = terminal_key(next - now);
+        int key = screen_key(next - now);
         if (key == TERMINAL_GONE || (key == 'q' && !v->asking))
             return 0;
         if (v->asking && key != TERMINAL_NOTHING)
@@ -212,11 +212,11 @@ static int run(struct view *v, uint64_t delay, bool *ret_terminal) {
 
 int top_view(struct forksrv *session, uint64_t delay, enum top_order order, bool reverse, bool *ret_terminal) {
     struct view v = {.session = session, .order = order, .reverse = reverse};
-    int r = terminal_enter();
+    int r = screen_enter();
     *ret_terminal = r < 0;
     if (r >= 0)
         r = run(&v, delay, ret_terminal);
-    terminal_leave();
+    screen_leave();
     top_sample_free(v.sample);
     return r;
 }

@@ -12,10 +12,10 @@
 #include "json.h"
 #include "options.h"
 #include "parse.h"
-#include "process.h"
 #include "say.h"
+#include "screen.h"
 #include "target.h"
-#include "terminal.h"
+#include "top-process.h"
 
 enum { KEY_JSON = OPTION_OWN, KEY_BATCH, KEY_SORT, KEY_REVERSE, DELAY_MIN = 100000 };
 #define DELAY_MAX (UINT64_C(86400) * 1000000)
@@ -99,8 +99,8 @@ static int print_frame(const struct top_options *o, struct top_sample *sample, c
         return json_print_line(stdout, top_json(sample, address));
     if (!first)
         top_line(&canvas, TOP_PLAIN, "");
-    if (terminal_usable())
-        terminal_size(&rows, &canvas.columns);
+    if (screen_usable())
+        screen_size(&rows, &canvas.columns);
     top_print_head(&canvas, sample, address);
     top_print_title(&canvas, o->order, o->reverse);
     for (size_t i = 0; i < sample->n_rows; i++)
@@ -117,7 +117,7 @@ static void sleep_until(uint64_t when) {
 /* Frames come at even times, and none is left out. An error of the session is negative; lost output is main's to tell. */
 static int print_frames(const struct top_options *o, struct forksrv *session) {
     struct top_sample *before = NULL;
-    uint64_t next = process_clock();
+    uint64_t next = top_process_clock();
     int64_t count = o->count > 0 ? o->count : o->batch ? INT64_MAX : 1;
     int r = 0;
     for (int64_t i = 0; i < count; i++) {
@@ -147,7 +147,7 @@ int command_top(int argc, char **argv) {
     setlocale(LC_CTYPE, "");
     if (target_open(&o.target, &session) < 0)
         return EXIT_OWN_FAILURE;
-    if (o.batch || o.json || o.count > 0 || !terminal_usable())
+    if (o.batch || o.json || o.count > 0 || !screen_usable())
         r = print_frames(&o, session);
     else
         r = top_view(session, o.delay, o.order, o.reverse, &of_terminal);

@@ -16,7 +16,7 @@
 /* One running worker. Negative: not known. */
 struct top_row {
     const struct forksrv_info *info; /* borrowed from the sample's list */
-    uint64_t seen_at;                /* when it was looked at, as process_clock() */
+    uint64_t seen_at;                /* when it was looked at, as top_process_clock() */
     uint64_t start;                  /* of its process, which the pid may be another's from then on; 0: not seen yet */
     int64_t cpu;                     /* usec */
     double cpu_percent;              /* since the sample before, or since its start */
@@ -32,7 +32,7 @@ struct top_sample {
     struct top_row *rows;   /* owned; by id */
     struct top_row **order; /* owned; the same, as they are to be shown */
     size_t n_rows;
-    uint64_t at;       /* as process_clock() */
+    uint64_t at;       /* as top_process_clock() */
     uint64_t busy_at;  /* when a worker was seen last; 0: never */
     double per_second; /* workers started; negative: not known */
     uint64_t sessions, live, live_max, started, failed, uptime;

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "client/command/columns.h"
-#include "client/command/process.h"
+#include "client/command/top-process.h"
 #include "client/command/say.h"
 #include "client/command/statistics.h"
 #include "tests/unit/unit.h"
@@ -80,16 +80,16 @@ START_TEST(columns_filled) {
 END_TEST
 
 START_TEST(process) {
-    struct process p, again;
-    ck_assert(process_of(getpid(), &p));
-    ck_assert(p.start > 0 && p.start <= process_clock());
-    ck_assert_str_eq(process_state_name(p.state), "run");
+    struct top_process p, again;
+    ck_assert(top_process_of(getpid(), &p));
+    ck_assert(p.start > 0 && p.start <= top_process_clock());
+    ck_assert_str_eq(top_process_state_name(p.state), "run");
     /* A name that looks like what follows it. */
     ck_assert_int_eq(prctl(PR_SET_NAME, "a) S 1 1 (b"), 0);
-    ck_assert(process_of(getpid(), &again));
+    ck_assert(top_process_of(getpid(), &again));
     ck_assert_uint_eq(again.start, p.start);
-    ck_assert_str_eq(process_state_name(again.state), "run");
-    ck_assert(!process_of(1 << 22, &p));
+    ck_assert_str_eq(top_process_state_name(again.state), "run");
+    ck_assert(!top_process_of(1 << 22, &p));
 }
 END_TEST
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A terminal as a screen. Escape sequences of its own and no ncurses: every start of the command would load that, and `forksrv
  * run` would take a tenth longer. It draws nothing. */
-#include "terminal.h"
+#include "screen.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -87,17 +87,17 @@ static void handle(int signo, void (*handler)(int), int flags) {
         sigaction(signo, &action, NULL);
 }
 
-bool terminal_usable(void) {
+bool screen_usable(void) {
     const char *kind = getenv("TERM");
     return isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && kind != NULL && *kind != '\0' && strcmp(kind, "dumb") != 0;
 }
 
-int terminal_enter(void) {
+int screen_enter(void) {
     static const int ends[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE, SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGALRM};
     sigset_t changes;
     if (tcgetattr(STDIN_FILENO, &before) < 0)
         return -errno;
-    /* They come while terminal_key waits, and nowhere else: no call of the session is interrupted, and none is missed. */
+    /* They come while screen_key waits, and nowhere else: no call of the session is interrupted, and none is missed. */
     sigemptyset(&changes);
     sigaddset(&changes, SIGWINCH);
     sigaddset(&changes, SIGTSTP);
@@ -111,21 +111,21 @@ int terminal_enter(void) {
     handle(SIGWINCH, on_change, 0);
     handle(SIGTSTP, on_stop, 0);
     set_modes();
-    return terminal_write(enter_sequence, sizeof enter_sequence - 1);
+    return screen_write(enter_sequence, sizeof enter_sequence - 1);
 }
 
-void terminal_leave(void) {
+void screen_leave(void) {
     restore();
 }
 
-void terminal_size(int *ret_rows, int *ret_columns) {
+void screen_size(int *ret_rows, int *ret_columns) {
     struct winsize size;
     bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 && size.ws_col > 0;
     *ret_rows = known ? size.ws_row : 24;
     *ret_columns = known ? size.ws_col : 80;
 }
 
-int terminal_write(const char *bytes, size_t size) {
+int screen_write(const char *bytes, size_t size) {
     while (size > 0) {
         ssize_t n = write(STDOUT_FILENO, bytes, size);
         if (n < 0 && errno == EAGAIN) {
@@ -185,7 +185,7 @@ static int escape_key(void) {
     return n == 0 ? TERMINAL_ESCAPE : TERMINAL_NOTHING;
 }
 
-int terminal_key(uint64_t usec) {
+int screen_key(uint64_t usec) {
     unsigned char byte;
     if (changed)
         usec = 0;

@@ -8,7 +8,7 @@
 /* A terminal on standard input and output as a screen: keys come one by one, and what stood there comes back afterwards,
  * whatever ends the program (but SIGKILL). There is one only. */
 
-enum terminal_key {
+enum screen_key {
     /* Others are the characters themselves. */
     TERMINAL_ESCAPE = 0x1b,
     TERMINAL_NOTHING = 0x100, /* time is up, or the size has changed: draw again */
@@ -22,14 +22,14 @@ enum terminal_key {
 };
 
 /* Whether there is one that can be made a screen. */
-bool terminal_usable(void);
+bool screen_usable(void);
 /* 0 or a negative errno. */
-int terminal_enter(void);
+int screen_enter(void);
 /* Does nothing if it was not entered. */
-void terminal_leave(void);
+void screen_leave(void);
 
-void terminal_size(int *ret_rows, int *ret_columns);
+void screen_size(int *ret_rows, int *ret_columns);
 /* The next key; waits for it at most so long. */
-int terminal_key(uint64_t usec);
+int screen_key(uint64_t usec);
 /* All of it. 0 or a negative errno. */
-int terminal_write(const char *bytes, size_t size);
+int screen_write(const char *bytes, size_t size);

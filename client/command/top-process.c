@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Processes, from /proc/PID/stat. It knows nothing of workers. */
-#include "process.h"
+#include "top-process.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@
 
 #include "cleanup.h"
 
-bool process_of(pid_t pid, struct process *ret_process) {
+bool top_process_of(pid_t pid, struct top_process *ret_process) {
     char path[64], line[1024];
     uint64_t user, system, start;
     char state;
@@ -28,17 +28,17 @@ bool process_of(pid_t pid, struct process *ret_process) {
                &state, &user, &system, &start) != 4)
         return false;
     uint64_t usec = UINT64_C(1000000) / (uint64_t)ticks;
-    *ret_process = (struct process){.start = start * usec, .cpu = (user + system) * usec, .state = state};
+    *ret_process = (struct top_process){.start = start * usec, .cpu = (user + system) * usec, .state = state};
     return true;
 }
 
-uint64_t process_clock(void) {
+uint64_t top_process_clock(void) {
     struct timespec t;
     clock_gettime(CLOCK_BOOTTIME, &t);
     return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
-const char *process_state_name(char state) {
+const char *top_process_state_name(char state) {
     switch (state) {
     case 'R':
         return "run";
