@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 #include "client/command/columns.h"
-#include "client/command/top-process.h"
 #include "client/command/say.h"
 #include "client/command/statistics.h"
+#include "client/command/top-process.h"
 #include "tests/unit/unit.h"
 
 static const struct {
