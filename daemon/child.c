@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <poll.h>
 #include <signal.h>
 #include <stddef.h>
 #include <sys/prctl.h>
@@ -139,7 +140,13 @@ static void wait_at_gate(const struct plan *p) {
     char byte;
     if (p->gate < 0)
         return;
-    long r = raw_call(SYS_read, gate_number(p), (long)&byte, 1, 0, 0);
+    long r = -EAGAIN;
+    /* Whether a read waits is a matter of the file that its client has opened. */
+    while (r == -EAGAIN) {
+        struct pollfd gate = {.fd = gate_number(p), .events = POLLIN};
+        raw_call(SYS_ppoll, (long)&gate, 1, 0, 0, 0);
+        r = raw_call(SYS_read, gate.fd, (long)&byte, 1, 0, 0);
+    }
     check(p, STAGE_REQUEST, r == 0 ? -ECANCELED : r);
 }
 
@@ -154,5 +161,6 @@ void child_run(void *data) {
     set_limits(p);
     check(p, STAGE_SIGNALS, raw_call(SYS_rt_sigprocmask, SIG_SETMASK, (long)&p->blocked, 0, KERNEL_SIGSET, 0));
     wait_at_gate(p);
+    __atomic_store_n(&p->slot->begun, 1, __ATOMIC_RELEASE);
     leave(p, STAGE_EXEC, exec(p));
 }

@@ -120,8 +120,8 @@ static void begin_life(struct worker *w, bool unwanted, int channel) {
         unwanted = true;
     if (w->has_oom_score_adj)
         oom_set(w);
-    if (w->flags & SPAWN_HAND_OVER && !unwanted) {
-        handover_forked(w);
+    if (w->flags & SPAWN_HAND_OVER) {
+        unwanted ? handover_unwanted(w) : handover_forked(w);
         return;
     }
     report_started(w);

@@ -259,7 +259,7 @@ static int attempt(struct attempt *a, int *fds, unsigned n_fds) {
     if (r < 0)
         return r;
     uint64_t limit = message_u64(a->m, ATTR_TIME_LIMIT, 0);
-    if (limit == 0)
+    if (limit == 0 && !(a->worker->flags & SPAWN_HAND_OVER))
         limit = a->z->declaration.time_limit;
     if (limit > 0 && worker_set_time_limit(a->worker, limit) < 0)
         return fail(a, STAGE_REQUEST, -ENOMEM, NULL);

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,13 +21,15 @@
 #include <unistd.h>
 
 #include "common/cleanup.h"
+#include "daemon/life.h"
+#include "daemon/limits.h"
 #include "daemon/report.h"
 #include "daemon/worker.h"
 #include "daemon/zygote.h"
 
 struct handover {
-    int middle;              /* owned: pidfd */
-    sd_event_source *source; /* owned */
+    int middle;                         /* owned: pidfd */
+    sd_event_source *source, *deadline; /* owned */
 };
 
 /* The system's manager, or the one that says of itself that it is the user's. A private instance is the child of its client,
@@ -34,7 +37,8 @@ struct handover {
 void handover_init(struct daemon *d) {
     const char *manager = getenv("MANAGERPID");
     pid_t parent = getppid();
-    d->manager = parent == 1 || (manager != NULL && parent == (pid_t)strtol(manager, NULL, 10)) ? parent : 0;
+    bool systemd = access("/run/systemd/system", F_OK) == 0;
+    d->manager = (parent == 1 && systemd) || (manager != NULL && parent == (pid_t)strtol(manager, NULL, 10)) ? parent : 0;
 }
 
 int handover_check(const struct daemon *d, const struct message *m, const char **ret_what) {
@@ -91,31 +95,71 @@ void handover_free(struct worker *w) {
         return;
     w->handover = NULL;
     sd_event_source_disable_unref(h->source);
+    sd_event_source_disable_unref(h->deadline);
     close_fd(h->middle);
     free(h);
     be_subreaper(w->d);
 }
 
-static void fail(struct worker *w, int error, const char *what) {
+/* Its zygote tells of the end of one that is killed here, as it does of those in the middle. */
+static void expect_end(struct daemon *d, pid_t pid) {
+    d->middles[d->next_middle++ % HANDOVER_MIDDLES] = pid;
+}
+
+static void fail_at(struct worker *w, enum stage stage, int error, const char *what) {
     char text[LIMIT_TEXT];
-    snprintf(text, sizeof text, "%s: %s", stage_name(STAGE_ZYGOTE), what);
+    snprintf(text, sizeof text, "%s: %s", stage_name(stage), what);
+    expect_end(w->d, w->pid);
     worker_kill(w);
     w->d->counters.failed++;
     if (w->session != NULL)
-        report_failed(w->session, w->serial, w, STAGE_ZYGOTE, error, text);
-    report_failed_watchers(w, STAGE_ZYGOTE, error, text);
+        report_failed(w->session, w->serial, w, stage, error, text);
+    report_failed_watchers(w, stage, error, text);
     worker_free(w);
+}
+
+static void fail(struct worker *w, int error, const char *what) {
+    fail_at(w, STAGE_ZYGOTE, error, what);
+}
+
+static bool has_ended(const struct worker *w, bool *ret_reaped) {
+    struct pollfd p = {.fd = w->pidfd, .events = POLLIN};
+    bool ended = poll(&p, 1, 0) == 1;
+    *ret_reaped = ended && p.revents & POLLHUP;
+    return ended;
 }
 
 /* The process in the middle is gone. */
 static int on_middle_gone(sd_event_source *source, int fd, uint32_t revents, void *data) {
     (void)source, (void)fd, (void)revents;
     struct worker *w = data;
+    struct daemon *d = w->d;
+    struct zygote *z = w->zygote;
+    bool reaped;
     handover_free(w);
-    if (parent_of(w->pid) == w->d->manager)
+    pid_t parent = parent_of(w->pid);
+    /* One that has ended since, and is gone already: whoever has reaped it was its parent while we were none. */
+    if (parent == d->manager || (has_ended(w, &reaped) && (parent == 0 || reaped)))
         handover_done(w);
     else
-        fail(w, ECHILD, "the worker has ended, or another process than the service manager has become its parent");
+        fail(w, ECHILD, "another process than the service manager has become the worker's parent");
+    zygote_pump(z);
+    life_changed(d);
+    return 0;
+}
+
+/* It may be traced, or wait for a file system that does not answer. We have to be a subreaper again. */
+static int on_deadline(sd_event_source *source, uint64_t time, void *data) {
+    (void)source, (void)time;
+    struct worker *w = data;
+    struct daemon *d = w->d;
+    struct incarnation *i = w->parent;
+    bool lives = i != NULL && i->state != INCARNATION_GONE;
+    handover_free(w);
+    fail(w, ETIMEDOUT, "the process between zygote and worker does not end");
+    if (lives)
+        incarnation_kill(i, "a process of it did not end when a worker was handed over");
+    life_changed(d);
     return 0;
 }
 
@@ -133,19 +177,31 @@ void handover_forked(struct worker *w) {
     d->n_handovers++;
     /* Still its parent: so that is whom we have. */
     if (h->middle < 0 || parent_of(w->pid) != middle ||
-        sd_event_add_io(d->event, &h->source, h->middle, EPOLLIN, on_middle_gone, w) < 0) {
+        sd_event_add_io(d->event, &h->source, h->middle, EPOLLIN, on_middle_gone, w) < 0 ||
+        daemon_timer(d, &h->deadline, HANDOVER_USEC, on_deadline, w) < 0) {
         handover_free(w);
         fail(w, ENOMEM, "the worker cannot be handed over");
         return;
     }
-    d->middles[d->next_middle++ % HANDOVER_MIDDLES] = middle;
+    expect_end(d, middle);
     prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
     syscall(SYS_pidfd_send_signal, h->middle, SIGKILL, NULL, 0);
 }
 
-bool handover_ended(const struct daemon *d, pid_t pid) {
-    for (unsigned i = 0; i < HANDOVER_MIDDLES; i++)
-        if (d->middles[i] == pid)
-            return true;
+bool handover_ended(struct daemon *d, pid_t pid) {
+    for (unsigned i = 0; i < HANDOVER_MIDDLES; i++) {
+        if (d->middles[i] != pid)
+            continue;
+        d->middles[i] = 0;
+        return true;
+    }
     return false;
+}
+
+void handover_never(struct worker *w) {
+    fail_at(w, STAGE_REQUEST, ECANCELED, "the worker was ended before it began");
+}
+
+void handover_unwanted(struct worker *w) {
+    fail(w, ECANCELED, "the worker was told to end before it began");
 }

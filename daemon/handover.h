@@ -20,4 +20,8 @@ void handover_done(struct worker *w);
 void handover_forked(struct worker *w);
 void handover_free(struct worker *w);
 /* Whether this was one of those, so that nobody wonders about its end. */
-bool handover_ended(const struct daemon *d, pid_t pid);
+bool handover_ended(struct daemon *d, pid_t pid);
+/* It was told to end before its zygote had forked it. The worker is gone when this returns. */
+void handover_unwanted(struct worker *w);
+/* It was ended at its gate, or before. The same. */
+void handover_never(struct worker *w);

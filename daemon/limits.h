@@ -72,6 +72,8 @@ enum {
     /* Processes that were ended for a hand-over and whose ends their zygotes have yet to tell: as many as are under way at a
        time. */
     HANDOVER_MIDDLES = 16,
+    /* For the end of one, which has nothing to do but that. */
+    HANDOVER_USEC = 5 * 1000 * 1000,
     /* How often workers of zygotes are looked at, in case their end was not told. */
     ZYGOTE_AUDIT_SEC = 5,
     /* One that closed its socket, which it does when it ends, too. */

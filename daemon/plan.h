@@ -16,6 +16,7 @@ struct slot {
     uint32_t tid;   /* cleared by the kernel when the child leaves our memory, by exec or exit */
     uint32_t error; /* positive errno of what failed */
     uint32_t stage;
+    uint32_t begun;    /* set before the exec, behind the gate */
     uint32_t unshared; /* set by a child that shared our fds, once it has its own */
     uint64_t owner;    /* worker id */
 };

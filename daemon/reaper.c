@@ -70,6 +70,8 @@ int reaper_wait(int pidfd, int *ret_kind, int *ret_value, struct rusage *ret_usa
 static void hand_over(struct worker *w) {
     if (starter_failed(w->slot, w->id))
         worker_lost(w);
+    else if (!starter_begun(w->slot, w->id))
+        handover_never(w);
     else
         handover_done(w);
 }
@@ -77,13 +79,19 @@ static void hand_over(struct worker *w) {
 static void on_end(struct worker *w) {
     int kind, value;
     kill_rest(w);
-    if (w->flags & SPAWN_HAND_OVER) {
+    if (w->flags & SPAWN_HAND_OVER && w->zygote == NULL) {
         hand_over(w);
         return;
     }
     int r = reaper_wait(w->pidfd, &kind, &value, &w->usage);
-    if (r == -ECHILD && w->zygote != NULL)
+    if (r == -ECHILD && w->zygote != NULL) {
         r = pidfd_end(w->pidfd, &kind, &value);
+        /* Somebody else is its parent, and takes his time. */
+        if (r == 0 && !w->unwatched) {
+            reaper_unwatch(w->d, w->pidfd);
+            reaper_ask(w);
+        }
+    }
     if (r > 0)
         worker_ended_as(w, kind, value);
     if (r >= 0)

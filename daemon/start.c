@@ -157,6 +157,10 @@ bool starter_is_starting(const struct slot *slot, uint64_t owner) {
     return slot != NULL && slot->owner == owner && __atomic_load_n(&slot->tid, __ATOMIC_ACQUIRE) != 0;
 }
 
+bool starter_begun(const struct slot *slot, uint64_t owner) {
+    return slot->owner != owner || __atomic_load_n(&slot->begun, __ATOMIC_ACQUIRE) != 0;
+}
+
 bool starter_failed(const struct slot *slot, uint64_t owner) {
     return __atomic_load_n(&slot->error, __ATOMIC_ACQUIRE) != 0 && slot->owner == owner;
 }

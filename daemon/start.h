@@ -25,6 +25,8 @@ int starter_start(struct starter *s, struct plan *plan, uint64_t owner, int cgro
 int starter_failure(struct starter *s, struct slot *slot, uint64_t owner, enum stage *ret_stage);
 
 /* The same while it may still run, without taking it: whether it is known already that it failed. */
+/* It has come to its exec, as far as is known: the place may have been given to another meanwhile. */
+bool starter_begun(const struct slot *slot, uint64_t owner);
 bool starter_failed(const struct slot *slot, uint64_t owner);
 
 /* Whether the child has not come to its exec yet. */

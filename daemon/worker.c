@@ -237,7 +237,11 @@ void worker_session_gone(struct session *s) {
     for (w = TAILQ_FIRST(&s->workers); w != NULL; w = next) {
         next = TAILQ_NEXT(w, session_link);
         leave_session(w);
-        if (!(w->flags & SPAWN_DETACHED))
+        if (w->at_gate) {
+            /* Nobody will open it, and it may have blocked the signals that ask. */
+            w->reason = REASON_SESSION_ENDED;
+            worker_kill(w);
+        } else if (!(w->flags & SPAWN_DETACHED))
             worker_terminate(w, REASON_SESSION_ENDED);
     }
 }
@@ -253,6 +257,8 @@ static bool is_our_child(const struct worker *w) {
 static int kill_forked_group(const struct worker *w, int signo) {
     if (syscall(SYS_pidfd_send_signal, w->pidfd, signo, NULL, PIDFD_SIGNAL_PROCESS_GROUP) == 0)
         return 0;
+    if (errno == ESRCH)
+        return syscall(SYS_pidfd_send_signal, w->pidfd, signo, NULL, 0) < 0 ? -errno : 0;
     if (errno != EINVAL || syscall(SYS_pidfd_send_signal, w->pidfd, 0, NULL, 0) < 0)
         return -errno;
     return kill(-w->pid, signo) < 0 && kill(w->pid, signo) < 0 ? -errno : 0;

@@ -49,6 +49,8 @@ static void take_bool(struct declared *d, const struct line *l, const struct key
     is_no(d, l, k, l->value);
 }
 
+enum { KEYS_WORDS = 256 };
+
 static void take_list(struct declared *d, const struct line *l, const struct key *k, void *target) {
     struct key_list *list = field(target, k);
     auto_free char *word = malloc(strlen(l->value) + 1);
@@ -62,11 +64,15 @@ static void take_list(struct declared *d, const struct line *l, const struct key
         word[size] = 0;
         if (k->fine != NULL && !k->fine(word))
             is_no(d, l, k, word);
+        else if (list->words.count >= KEYS_WORDS)
+            r = -E2BIG;
         else if (!words_have(&list->words, word) && !words_add(&list->words, word, size))
             r = -ENOMEM;
     }
     if (r == -EINVAL)
         declared_complain(d, l, "a quote is not closed in %s=", k->name);
+    else if (r == -E2BIG)
+        declared_complain(d, l, "%s= has more than %d words", k->name, KEYS_WORDS);
     else if (r < 0)
         d->wrong++;
 }

@@ -85,9 +85,9 @@ static void step_aside(struct child *c) {
     check(c, STAGE_CLONE, pid);
     if (pid == 0)
         return;
-    /* Only its end is of interest: then the server is gone. */
-    struct pollfd p = {.fd = c->sock};
-    while (poll(&p, 1, -1) < 0 && errno == EINTR) {
+    /* Nothing but ends is of interest: the server is gone, or the child is, which then could not become the worker. */
+    struct pollfd p[] = {{.fd = c->sock}, {.fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN}};
+    while (poll(p, 2, -1) < 0 && errno == EINTR) {
     }
     _exit(0);
 }
@@ -243,7 +243,12 @@ static void wait_at_gate(const struct child *c) {
     char byte;
     if (c->gate < 0)
         return;
-    if (read(c->gate, &byte, 1) != 1)
+    ssize_t n;
+    struct pollfd p = {.fd = c->gate, .events = POLLIN};
+    do
+        (void)poll(&p, 1, -1);
+    while ((n = read(c->gate, &byte, 1)) < 0 && errno == EAGAIN);
+    if (n != 1)
         _exit(EXIT_NEVER_BEGAN);
     close(c->gate);
 }

@@ -63,6 +63,7 @@ static int begin(struct forksrv *session, struct forksrv_worker *worker, int gat
     sigemptyset(&later);
     sigaddset(&later, SIGTERM);
     sigprocmask(SIG_BLOCK, &later, NULL);
+    signal(SIGPIPE, SIG_IGN);
     if (write(gate, "", 1) != 1) {
         say("the worker was ended before it began");
         return EXIT_RUN_FAILURE;

@@ -4,6 +4,7 @@ the child ends; only one that is complete says FORKED, and only then does its wo
 import fcntl
 import os
 import resource
+import select
 import signal
 import struct
 
@@ -187,6 +188,13 @@ def wait_at(gate):
     """What the worker waits for before it begins. If whoever should have opened it is gone, the worker, which is told as started, ends."""
     if gate < 0:
         return
-    if not os.read(gate, 1):
+    wait = select.poll()
+    wait.register(gate, select.POLLIN)
+    wait.poll()
+    try:
+        opened = os.read(gate, 1)
+    except OSError:
+        opened = b""
+    if not opened:
         os._exit(125)
     os.close(gate)

@@ -87,9 +87,11 @@ class Loop:
     def step_aside(self):
         """The worker is to be an orphan, which the service manager takes: a child of this process, which forksrvd ends. Or is gone itself."""
         middle = os.getpid()
-        if os.fork() > 0:
+        pid = os.fork()
+        if pid > 0:
             end = select.poll()
             end.register(self.sock, 0)
+            end.register(os.pidfd_open(pid), select.POLLIN)
             end.poll()
             os._exit(0)
         return middle
