@@ -206,6 +206,9 @@ enum forksrv_spec_flag {
     /* With a zygote: the worker becomes a zygote itself, for this program alone. Only runtimes that can do that do it:
      * forksrv-zygote(7). */
     FORKSRV_DERIVED = 1 << 4,
+    /* fd 0, a terminal that is no other session's, becomes the controlling terminal of the worker's session: TIOCSCTTY. Not with
+     * FORKSRV_PROCESS_GROUP. What is no terminal fails at FORKSRV_STAGE_SESSION with -ENOTTY. */
+    FORKSRV_CONTROLLING_TERMINAL = 1 << 5,
     /* The worker becomes a child of the service manager that has started the server, to be the main process of a unit, whose
      * cgroup forksrv_spec_set_cgroup names. Once its program runs it is no worker any more, and its handle is
      * FORKSRV_STATE_HANDED_OVER. With it go no FORKSRV_DETACHED, FORKSRV_OWN_CGROUP, limits of a cgroup or of time. */
@@ -246,7 +249,7 @@ enum forksrv_stage {
     FORKSRV_STAGE_CGROUP = 3,
     FORKSRV_STAGE_CLONE = 4,
     FORKSRV_STAGE_SIGNALS = 5,
-    FORKSRV_STAGE_SESSION = 6, /* setsid, setpgid */
+    FORKSRV_STAGE_SESSION = 6, /* setsid, setpgid, TIOCSCTTY */
     FORKSRV_STAGE_FDS = 7,
     FORKSRV_STAGE_CWD = 8,
     FORKSRV_STAGE_RLIMIT = 9,

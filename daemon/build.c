@@ -211,6 +211,8 @@ static int build_numbers(struct builder *b) {
         return wrong(b, -ENOTSUP, "SPAWN_FLAGS has an unknown flag");
     if (p->flags & SPAWN_DERIVED)
         return wrong(b, -EINVAL, "SPAWN_FLAGS asks for a derived zygote, and no ZYGOTE is named");
+    if ((p->flags & SPAWN_CONTROLLING_TERMINAL) && (p->flags & SPAWN_PROCESS_GROUP))
+        return wrong(b, -EINVAL, "SPAWN_FLAGS asks for a controlling terminal without a session of its own");
     uint32_t mask = message_u32(m, ATTR_UMASK, 022);
     if (mask > 0777)
         return wrong(b, -EINVAL, "UMASK is over 0777");

@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stddef.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
@@ -93,6 +94,12 @@ static void set_fds(const struct plan *p) {
         check(p, STAGE_FDS, raw_call(SYS_close_range, p->ranges[i].first, p->ranges[i].last, 0, 0, 0));
 }
 
+/* The session is new, so it has none. Without the flag no terminal among the files becomes one: nothing is opened here. */
+static void set_terminal(const struct plan *p) {
+    if (p->flags & SPAWN_CONTROLLING_TERMINAL)
+        check(p, STAGE_SESSION, raw_call(SYS_ioctl, 0, TIOCSCTTY, 0, 0, 0));
+}
+
 static void set_limits(const struct plan *p) {
     raw_call(SYS_umask, p->umask, 0, 0, 0, 0);
     for (unsigned i = 0; i < p->n_rlimits; i++)
@@ -156,6 +163,7 @@ void child_run(void *data) {
     set_session(p);
     unshare_fds(p);
     set_fds(p);
+    set_terminal(p);
     if (p->cwd != NULL)
         check(p, STAGE_CWD, raw_call(SYS_chdir, (long)p->cwd, 0, 0, 0, 0));
     set_limits(p);

@@ -212,8 +212,11 @@ static int check(struct attempt *a, unsigned n_fds) {
         return fail(a, STAGE_LIMIT, r, what);
     if (a->m->unsupported)
         return fail(a, STAGE_REQUEST, -ENOTSUP, "an attribute that this version does not know is required");
-    if (message_u32(a->m, ATTR_SPAWN_FLAGS, 0) & ~(uint32_t)SPAWN_ALL)
+    uint32_t flags = message_u32(a->m, ATTR_SPAWN_FLAGS, 0);
+    if (flags & ~(uint32_t)SPAWN_ALL)
         return fail(a, STAGE_REQUEST, -ENOTSUP, "SPAWN_FLAGS has an unknown flag");
+    if ((flags & SPAWN_CONTROLLING_TERMINAL) && (flags & SPAWN_PROCESS_GROUP))
+        return fail(a, STAGE_REQUEST, -EINVAL, "SPAWN_FLAGS asks for a controlling terminal without a session of its own");
     const char *why = NULL;
     r = handover_check(a->s->d, a->m, &why);
     if (r < 0)
@@ -322,7 +325,8 @@ struct worker *fork_born(struct incarnation *i, const struct message *m) {
     z->n_workers++;
     if (launch_describe(w, m, i->derived->program, "/", &why) >= 0) {
         w->serial = 0;
-        w->flags = i->derived->flags & ~(uint32_t)(SPAWN_DERIVED | SPAWN_REPORT_STARTED | SPAWN_REPORT_EXECED | SPAWN_PIDFD);
+        w->flags = i->derived->flags & ~(uint32_t)(SPAWN_DERIVED | SPAWN_CONTROLLING_TERMINAL | SPAWN_REPORT_STARTED |
+                                                   SPAWN_REPORT_EXECED | SPAWN_PIDFD);
         return w;
     }
     worker_free(w);

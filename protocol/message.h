@@ -125,12 +125,13 @@ enum {
     SPAWN_PROCESS_GROUP = 1 << 1,
     SPAWN_NO_NEW_PRIVS = 1 << 2,
     SPAWN_OWN_CGROUP = 1 << 3,
-    SPAWN_DERIVED = 1 << 4,        /* the worker becomes a zygote itself, on top of the one it comes from */
-    SPAWN_HAND_OVER = 1 << 6,      /* to the service manager, whose child the worker is then */
-    SPAWN_REPORT_STARTED = 1 << 8, /* STARTED once the process exists */
-    SPAWN_REPORT_EXECED = 1 << 9,  /* STARTED once the program runs */
-    SPAWN_PIDFD = 1 << 10,         /* STARTED carries a pidfd */
-    SPAWN_ALL = 0x075f,
+    SPAWN_DERIVED = 1 << 4,              /* the worker becomes a zygote itself, on top of the one it comes from */
+    SPAWN_CONTROLLING_TERMINAL = 1 << 5, /* fd 0 becomes that of the worker's session */
+    SPAWN_HAND_OVER = 1 << 6,            /* to the service manager, whose child the worker is then */
+    SPAWN_REPORT_STARTED = 1 << 8,       /* STARTED once the process exists */
+    SPAWN_REPORT_EXECED = 1 << 9,        /* STARTED once the program runs */
+    SPAWN_PIDFD = 1 << 10,               /* STARTED carries a pidfd */
+    SPAWN_ALL = 0x077f,
 };
 
 enum zygote_action { ZYGOTE_LIST = 1, ZYGOTE_WARM, ZYGOTE_STOP, ZYGOTE_RELOAD, ZYGOTE_ACTIONS };

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -65,6 +66,11 @@ static void unblock(const struct child *c) {
 static void set_session(const struct child *c) {
     bool group = message_u32(c->m, ATTR_SPAWN_FLAGS, 0) & SPAWN_PROCESS_GROUP;
     check(c, STAGE_SESSION, group ? setpgid(0, 0) : setsid());
+}
+
+static void set_terminal(const struct child *c) {
+    if (message_u32(c->m, ATTR_SPAWN_FLAGS, 0) & SPAWN_CONTROLLING_TERMINAL)
+        check(c, STAGE_SESSION, ioctl(0, TIOCSCTTY, 0));
 }
 
 static void enter_cgroup(const struct child *c) {
@@ -267,6 +273,7 @@ void apply(struct forksrv_zygote *z, struct work *w, int *ret_argc, char ***ret_
     set_session(&c);
     enter_cgroup(&c);
     set_fds(&c);
+    set_terminal(&c);
     set_limits(&c);
     *ret_argv = strings(&c, ATTR_ARGV, ret_argc);
     environ = strings(&c, ATTR_ENVIRON, &variables);

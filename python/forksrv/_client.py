@@ -177,8 +177,8 @@ class Session:
               time_limit: float | None = None, grace: float | None = None, name: str | None = None, memory_max: int | None = None,
               tasks_max: int | None = None, cpu_weight: int | None = None, detached: bool = False, process_group: bool = False,
               no_new_privs: bool = False, own_cgroup: bool = False, report: str | None = "exec", pidfd: bool = True, zygote: str | None = None,
-              derived: bool = False, cgroup: int | None = None, gate: int | None = None, hand_over: bool = False, text: bool = False,
-              encoding: str | None = None, errors: str | None = None,
+              derived: bool = False, controlling_terminal: bool = False, cgroup: int | None = None, gate: int | None = None,
+              hand_over: bool = False, text: bool = False, encoding: str | None = None, errors: str | None = None,
               timeout: float | None = None) -> Worker:
         """Starts a worker and returns its handle.
 
@@ -205,6 +205,7 @@ class Session:
         pidfd           whether to have a pidfd with the report.
         zygote          have the zygote of that name fork the worker, instead of executing a program. For one that runs Python, argv is what
                         python3 would get: ["script.py", "a"], ["-m", "pkg"], ["-c", "code"]; see forksrv.zygote(5).
+        controlling_terminal    its stdin, a terminal that is no other session's, becomes that of its own session.
         derived         the worker becomes a zygote of this session's own, on top of that one; see forksrv-zygote(7).
         cgroup          the fd of a directory of the cgroup tree: the worker begins there.
         gate            an fd: the worker begins when it can read a byte from it, as from a pipe; with report="start" it is known before.
@@ -222,7 +223,8 @@ class Session:
                         oom_score_adj=oom_score_adj, blocked_signals=blocked_signals, ignored_signals=ignored_signals, time_limit=time_limit,
                         grace=grace, name=name, memory_max=memory_max, tasks_max=tasks_max, cpu_weight=cpu_weight, detached=detached,
                         process_group=process_group, no_new_privs=no_new_privs, own_cgroup=own_cgroup, report=report, pidfd=pidfd,
-                        zygote=zygote, derived=derived, cgroup=cgroup, gate=gate, hand_over=hand_over)
+                        zygote=zygote, derived=derived, cgroup=cgroup, gate=gate, hand_over=hand_over,
+                        controlling_terminal=controlling_terminal)
             pump = self._pump
             state = self._start(lambda: pump.core.spawn(spec.body, spec.fds, spec.program, spec.cwd), report is not None, timeout)
             return Worker(self, state, argv, standard, text_of(text, encoding, errors))

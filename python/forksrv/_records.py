@@ -85,7 +85,7 @@ class WorkerInfo(Record):
         "zygote": 'The name of the zygote that forked it; "" if it was executed.',
         "running": "Whether it runs.",
         "detached": "As spawn() was told.", "process_group": "As spawn() was told.", "no_new_privs": "As spawn() was told.",
-        "own_cgroup": "As spawn() was told.",
+        "own_cgroup": "As spawn() was told.", "controlling_terminal": "As spawn() was told.",
         "session": "Number of the session that started it; None: it is gone.",
         "started_at": "When it was started, as time.time() has it.",
         "wall": "Seconds since its start, or from its start to its end.",
@@ -101,6 +101,7 @@ class WorkerInfo(Record):
     process_group: bool
     no_new_privs: bool
     own_cgroup: bool
+    controlling_terminal: bool
     session: int | None
     started_at: float
     wall: float
@@ -157,8 +158,8 @@ def info(fields: dict[str, Any]) -> WorkerInfo:
     return WorkerInfo(fields.get("worker", 0), fields.get("pid", 0), fields.get("name", ""), fields.get("program", ""), fields.get("zygote", ""),
                       not ended,
                       bool(flags & _wire.DETACHED), bool(flags & _wire.PROCESS_GROUP), bool(flags & _wire.NO_NEW_PRIVS),
-                      bool(flags & _wire.OWN_CGROUP), fields.get("session"), fields.get("started_at", 0) * MICRO,
-                      fields.get("wall", 0) * MICRO, end(fields) if ended else None)
+                      bool(flags & _wire.OWN_CGROUP), bool(flags & _wire.CONTROLLING_TERMINAL), fields.get("session"),
+                      fields.get("started_at", 0) * MICRO, fields.get("wall", 0) * MICRO, end(fields) if ended else None)
 
 
 def hello(fields: dict[str, Any]) -> Hello:

@@ -156,7 +156,7 @@ class Spec:
                  grace: float | None = None, name: str | None = None, memory_max: int | None = None, tasks_max: int | None = None,
                  cpu_weight: int | None = None, detached: bool = False, process_group: bool = False, no_new_privs: bool = False,
                  own_cgroup: bool = False, report: str | None = "exec", pidfd: bool = True, zygote: str | None = None, derived: bool = False,
-                 cgroup: int | None = None, gate: int | None = None, hand_over: bool = False) -> None:
+                 controlling_terminal: bool = False, cgroup: int | None = None, gate: int | None = None, hand_over: bool = False) -> None:
         words = argv_of(argv)
         argv_bytes, (environ_bytes, count) = _strings(words), environ_of(env)
         _check_args(argv_bytes, environ_bytes, len(words) + count)
@@ -164,7 +164,8 @@ class Spec:
         fdmap, self.fds = fdmap_of(fds)
         parts = [_wire.put(_A["argv"], argv_bytes), _wire.put_str(_A["cwd"], folder),
                  _wire.put_u32(_A["umask"], _caller.umask() if umask is None else number(umask, 0, 0o777, "umask")),
-                 _wire.put_u32(_A["flags"], _flags(detached, process_group, no_new_privs, own_cgroup, derived, hand_over, report, pidfd))]
+                 _wire.put_u32(_A["flags"], _flags(detached, process_group, no_new_privs, own_cgroup, derived, controlling_terminal, hand_over,
+                                                   report, pidfd))]
         if environ_bytes:
             parts.append(_wire.put(_A["environ"], environ_bytes))
         if fdmap:
@@ -197,7 +198,7 @@ def _folder(cwd: Word | None) -> bytes:
     return folder if folder.startswith(b"/") else path(os.path.join(os.fsencode(_caller.folder()), folder), "cwd")
 
 
-def _flags(detached: bool, process_group: bool, no_new_privs: bool, own_cgroup: bool, derived: bool, hand_over: bool,
+def _flags(detached: bool, process_group: bool, no_new_privs: bool, own_cgroup: bool, derived: bool, controlling_terminal: bool, hand_over: bool,
            report: str | None, pidfd: bool) -> int:
     if report not in _REPORTS:
         raise ValueError('report must be "exec", "start" or None, not %r' % (report,))
@@ -205,7 +206,8 @@ def _flags(detached: bool, process_group: bool, no_new_privs: bool, own_cgroup: 
     if pidfd and flags:
         flags |= _wire.PIDFD
     for wanted, flag in ((detached, _wire.DETACHED), (process_group, _wire.PROCESS_GROUP), (no_new_privs, _wire.NO_NEW_PRIVS),
-                         (own_cgroup, _wire.OWN_CGROUP), (derived, _wire.DERIVED), (hand_over, _wire.HAND_OVER)):
+                         (own_cgroup, _wire.OWN_CGROUP), (derived, _wire.DERIVED), (controlling_terminal, _wire.CONTROLLING_TERMINAL),
+                         (hand_over, _wire.HAND_OVER)):
         if wanted:
             flags |= flag
     return flags

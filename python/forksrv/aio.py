@@ -152,8 +152,8 @@ class Session:
                     grace: float | None = None, name: str | None = None, memory_max: int | None = None, tasks_max: int | None = None,
                     cpu_weight: int | None = None, detached: bool = False, process_group: bool = False, no_new_privs: bool = False,
                     own_cgroup: bool = False, report: str | None = "exec", pidfd: bool = True, zygote: str | None = None,
-                    derived: bool = False, cgroup: int | None = None, gate: int | None = None, hand_over: bool = False, text: bool = False,
-                    encoding: str | None = None, errors: str | None = None,
+                    derived: bool = False, controlling_terminal: bool = False, cgroup: int | None = None, gate: int | None = None,
+                    hand_over: bool = False, text: bool = False, encoding: str | None = None, errors: str | None = None,
                     timeout: float | None = None) -> Worker:
         """Starts a worker and returns its handle; see forksrv.Session.spawn(). Pipes are asyncio's StreamReader and StreamWriter; text,
         encoding and errors concern communicate() and run() alone."""
@@ -164,7 +164,8 @@ class Session:
                         oom_score_adj=oom_score_adj, blocked_signals=blocked_signals, ignored_signals=ignored_signals, time_limit=time_limit,
                         grace=grace, name=name, memory_max=memory_max, tasks_max=tasks_max, cpu_weight=cpu_weight, detached=detached,
                         process_group=process_group, no_new_privs=no_new_privs, own_cgroup=own_cgroup, report=report, pidfd=pidfd,
-                        zygote=zygote, derived=derived, cgroup=cgroup, gate=gate, hand_over=hand_over)
+                        zygote=zygote, derived=derived, cgroup=cgroup, gate=gate, hand_over=hand_over,
+                        controlling_terminal=controlling_terminal)
             state = self._link.core.spawn(spec.body, spec.fds, spec.program, spec.cwd)
             self._link.send(state)
             standard.close_theirs()

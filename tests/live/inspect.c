@@ -56,7 +56,13 @@ static void show_ids(void) {
     char cwd[4096];
     mode_t mask = umask(0);
     umask(mask);
-    printf("ids pid %d ppid %d pgid %d sid %d\n", getpid(), getppid(), getpgrp(), getsid(0));
+    /* Fields 7 and 8 of stat(5), behind a name without blanks. */
+    int tty = 0, foreground = 0;
+    auto_file f = fopen("/proc/self/stat", "re");
+    if (f == NULL || fscanf(f, "%*d %*s %*c %*d %*d %*d %d %d", &tty, &foreground) != 2)
+        tty = -1;
+    printf("ids pid %d ppid %d pgid %d sid %d tty %d foreground %d\n", getpid(), getppid(), getpgrp(), getsid(0), tty,
+           foreground);
     printf("umask %o\n", (unsigned)mask);
     printf("cwd %s\n", getcwd(cwd, sizeof cwd) != NULL ? cwd : "?");
     errno = 0;

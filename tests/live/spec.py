@@ -61,6 +61,22 @@ def groups(tap, session, engine):
     tap.same(view.status["NoNewPrivs"], "1", "NO_NEW_PRIVS")
 
 
+def terminal(tap, session, engine):
+    """The file at 0 as the controlling terminal, and what is refused."""
+    master, slave = os.openpty()
+    view, _ = engine.look(session, fds=[slave], fdmap=[(0, 0)], flags=wire.CONTROLLING_TERMINAL)
+    tap.same((view.ids["sid"], view.ids["tty"]), (view.ids["pid"], os.fstat(slave).st_rdev), "CONTROLLING_TERMINAL: 0 is that of its session")
+    tap.same(view.ids["foreground"], view.ids["pid"], "CONTROLLING_TERMINAL: the worker is in its foreground")
+    view, _ = engine.look(session, fds=[slave], fdmap=[(0, 0)])
+    tap.same(view.ids["tty"], 0, "a terminal at 0 is none without the flag")
+    for what, stage, error, fields in (("/dev/null as a controlling terminal", "session", 25, {}),
+                                       ("one without a session", "request", 22, {"flags": wire.PROCESS_GROUP | wire.CONTROLLING_TERMINAL})):
+        reply = session.ask(wire.SPAWN, argv=engine.argv(["true"]), **{"flags": wire.CONTROLLING_TERMINAL, **engine.fields, **fields})
+        tap.ok(reply.type == wire.FAILED and reply.errno == error and reply.text.startswith(stage), what + " is refused", reply)
+    os.close(slave)
+    os.close(master)
+
+
 def limits(tap, session, engine):
     wanted = {resource.RLIMIT_CPU: (100, 200), resource.RLIMIT_NOFILE: (50, 60), resource.RLIMIT_CORE: (0, 0),
               resource.RLIMIT_STACK: (1 << 20, 1 << 21), resource.RLIMIT_FSIZE: (1 << 30, 1 << 31)}
@@ -157,5 +173,5 @@ def gate(tap, session, engine):
 
 def all_of_it(tap, session, engine):
     tap.note(engine.name)
-    for part in (environment_and_place, signals, groups, limits, started, gate):
+    for part in (environment_and_place, signals, groups, terminal, limits, started, gate):
         part(tap, session, engine)

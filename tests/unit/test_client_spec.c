@@ -87,7 +87,7 @@ START_TEST(refuses_bad_numbers) {
     ck_assert_int_eq(forksrv_spec_set_nice(spec, 20), -EINVAL);
     ck_assert_int_eq(forksrv_spec_set_oom_score_adj(spec, 1001), -EINVAL);
     ck_assert_int_eq(forksrv_spec_set_cpu_weight(spec, 10001), -EINVAL);
-    ck_assert_int_eq(forksrv_spec_set_flags(spec, 1u << 5), -EINVAL);
+    ck_assert_int_eq(forksrv_spec_set_flags(spec, 1u << 7), -EINVAL);
     ck_assert_int_eq(forksrv_spec_set_report(spec, (enum forksrv_report)3), -EINVAL);
 }
 END_TEST
@@ -150,8 +150,8 @@ static void expect_everything(struct fake *f) {
     expect_strs(&m, ATTR_ENVIRON, "HOME=/root\0EMPTY=\0PATH=/new\0LAST=1", 35);
     fake_check(strcmp(message_str(&m, ATTR_CWD), "/tmp") == 0);
     fake_check(strcmp(message_str(&m, ATTR_NAME), "a name") == 0);
-    fake_check(message_u32(&m, ATTR_SPAWN_FLAGS, 0) ==
-               (SPAWN_DETACHED | SPAWN_PROCESS_GROUP | SPAWN_NO_NEW_PRIVS | SPAWN_OWN_CGROUP | SPAWN_REPORT_STARTED));
+    fake_check(message_u32(&m, ATTR_SPAWN_FLAGS, 0) == (SPAWN_DETACHED | SPAWN_PROCESS_GROUP | SPAWN_NO_NEW_PRIVS |
+                                                        SPAWN_OWN_CGROUP | SPAWN_CONTROLLING_TERMINAL | SPAWN_REPORT_STARTED));
     expect_numbers(&m);
     static const uint8_t map[] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 3, 0xff};
     expect_strs(&m, ATTR_FDMAP, (const char *)map, sizeof map);
@@ -196,7 +196,7 @@ static void fill(void) {
     ck_assert_int_eq(forksrv_spec_setenv(spec, "LAST", "1"), 0);
     ck_assert_int_eq(forksrv_spec_set_cwd(spec, "/tmp"), 0);
     ck_assert_int_eq(forksrv_spec_set_name(spec, "a name"), 0);
-    ck_assert_int_eq(forksrv_spec_set_flags(spec, 15), 0);
+    ck_assert_int_eq(forksrv_spec_set_flags(spec, 15 | FORKSRV_CONTROLLING_TERMINAL), 0);
     ck_assert_int_eq(forksrv_spec_set_report(spec, FORKSRV_REPORT_STARTED), 0);
     ck_assert_int_eq(forksrv_spec_set_pidfd(spec, 0), 0);
     ck_assert_int_eq(forksrv_spec_set_umask(spec, 027), 0);

@@ -33,7 +33,7 @@ module ForksrvZygote
     function "wait4", INT, POINTER, INT, POINTER
     function "waitid", INT, INT, POINTER, INT
     SIGNAL = Fiddle::Function.new(LIBRARY["signal"], [INT, LONG], LONG) # -1, SIG_ERR, is a pointer
-    NO_NEW_PRIVS, CLOEXEC, SETMASK, P_ALL = 38, 4, 2, 0
+    NO_NEW_PRIVS, CLOEXEC, SETMASK, P_ALL, TIOCSCTTY = 38, 4, 2, 0, 0x540e
     WITHOUT_REAPING = 0x1000000 | 4 | 1 # WNOWAIT, WEXITED, WNOHANG
   end
 
@@ -41,7 +41,7 @@ module ForksrvZygote
   VERSION, SOFTWARE, PID, ERRNO, STAGE, TEXT = 0x01, 0x02, 0x06, 0x08, 0x09, 0x0a
   ARGV_, ENVIRON, CWD, FDMAP, UMASK, RLIMITS, NICE, FLAGS, BLOCKED, IGNORED = 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x19, 0x1a, 0x1b
   END_, RUSAGE, SPARES, KIND, LARGE, CGROUP, GATE = 0x24, 0x25, 0x2c, 0x2d, 0x2e, 0x2f, 0x32
-  PROCESS_GROUP, NO_NEW_PRIVS = 2, 4 # of FLAGS
+  PROCESS_GROUP, NO_NEW_PRIVS, CONTROLLING_TERMINAL = 2, 4, 32 # of FLAGS
   STAGES = {request: 1, cgroup: 3, clone: 4, signals: 5, session: 6, fds: 7, cwd: 8, rlimit: 9, nice: 10, privileges: 12, zygote: 14}
   # A worker's files have numbers below this.
   NUMBERS = 1024
@@ -155,6 +155,7 @@ module ForksrvZygote
       at(:session) { @request.number(FLAGS) & PROCESS_GROUP == 0 ? Process.setsid : Process.setpgid(0, 0) }
       at(:cgroup) { @request.fds[@request.number(CGROUP)].syswrite("0") } if @request[CGROUP]
       set_fds
+      at(:session) { STDIN.ioctl(C::TIOCSCTTY, 0) } if @request.number(FLAGS) & CONTROLLING_TERMINAL != 0
       cwd = @request.strings(CWD).first || "/"
       at(:cwd, cwd) { Dir.chdir(cwd) }
       File.umask(@request.number(UMASK, 0o22))

@@ -7,6 +7,7 @@ import resource
 import select
 import signal
 import struct
+import termios
 
 from . import _speech as speech
 from . import _os
@@ -50,6 +51,11 @@ def _set_session(request):
         _at(speech.S_SESSION, os.setpgid, 0, 0)
     else:
         _at(speech.S_SESSION, os.setsid)
+
+
+def _set_terminal(request):
+    if request.number(speech.A_FLAGS) & speech.CONTROLLING_TERMINAL:
+        _at(speech.S_SESSION, fcntl.ioctl, 0, termios.TIOCSCTTY, 0)
 
 
 def _fd_map(request):
@@ -179,6 +185,7 @@ def apply(request, sock):
     if speech.A_CGROUP in request.values:
         _at(speech.S_CGROUP, os.write, request.fd(speech.A_CGROUP), b"0")
     targets, pidfd, gate = set_fds(request, sock)
+    _set_terminal(request)
     _set_limits(request)
     set_environ(request)
     return targets, pidfd, gate
