@@ -196,6 +196,7 @@ complete -c forksrv -n '__forksrv_in run' -l unset-env -x -a '(__forksrv_variabl
 complete -c forksrv -n '__forksrv_in run' -l clean-env -d 'start from an empty environment, not the caller\'s'
 complete -c forksrv -n '__forksrv_in run' -s C -l chdir -x -a '(__forksrv_folders)' -d 'work in DIR, not where the caller does'
 complete -c forksrv -n '__forksrv_in run' -l fd -x -d 'the worker\'s N is the caller\'s M, as in N>&M of a shell'
+complete -c forksrv -n '__forksrv_in run' -s t -l pty -d 'a terminal of its own for 0, 1 and 2, which stands in for the caller\'s'
 complete -c forksrv -n '__forksrv_in run' -l umask -x -d 'not the caller\'s'
 complete -c forksrv -n '__forksrv_in run' -l name -x -d 'a name for list, kill and wait'
 complete -c forksrv -n '__forksrv_in run' -l process-group -d 'a process group of its own, not a session of its own'

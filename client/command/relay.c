@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Signals of this process become signals of its worker. They are blocked and read from a signalfd, so that none is lost: those
- * that come before the worker runs are kept until its id is known. It installs no handlers. */
+/* Signals of this process become signals of its worker, and what its terminal has to say or to hear is moved meanwhile. Signals
+ * are blocked and read from a signalfd, so that none is lost: those that come before the worker runs are kept until its id is
+ * known. It installs no handlers. */
 #include "relay.h"
 
 #include <errno.h>
@@ -53,19 +54,38 @@ static int flush_session(struct forksrv *session) {
     return r;
 }
 
-/* The worker has no terminal of its own, and the kernel drops SIGTSTP for a session that has none to come back
- * from. So it is stopped outright, then this process is, as the shell expects; SIGCONT is passed on like any other. */
-static int stop_both(struct forksrv *session, uint64_t id, unsigned flags) {
+/* The worker has no terminal of its own, or one that is its session's alone; and the kernel drops SIGTSTP for a session that has
+ * none to come back from. So it is stopped outright, then this process is, as the shell expects; SIGCONT is passed on like any
+ * other. */
+static int stop_both(struct relay *relay, struct forksrv *session, uint64_t id, unsigned flags, bool typed) {
+    if (relay->pty != NULL)
+        flags = FORKSRV_SIGNAL_GROUP;
     int r = forksrv_submit_signal(session, id, SIGSTOP, flags);
     if (r >= 0)
         r = flush_session(session);
-    if (r >= 0)
+    if (r < 0)
+        return r;
+    if (relay->pty == NULL) {
         raise(SIGSTOP);
-    return r;
+        return 0;
+    }
+    pty_stop(relay->pty, typed);
+    pty_resume(relay->pty);
+    /* Also where nothing stopped us: a process group that is orphaned itself takes no SIGTSTP. */
+    return forksrv_submit_signal(session, id, SIGCONT, flags);
 }
 
-static int pass_on(struct forksrv *session, uint64_t id, struct relay_signal s) {
-    int r = s.signo == SIGTSTP ? stop_both(session, id, s.flags) : forksrv_submit_signal(session, id, s.signo, s.flags);
+static int pass_on(struct relay *relay, struct forksrv *session, uint64_t id, struct relay_signal s) {
+    if (relay->pty != NULL && s.signo == SIGWINCH) {
+        pty_resize(relay->pty);
+        return 0;
+    }
+    if (relay->pty != NULL && s.signo == SIGCONT) {
+        pty_resume(relay->pty);
+        s.flags = FORKSRV_SIGNAL_GROUP;
+    }
+    int r =
+        s.signo == SIGTSTP ? stop_both(relay, session, id, s.flags, false) : forksrv_submit_signal(session, id, s.signo, s.flags);
     /* A queue that is full means a server that reads nothing: the signal is lost, the session is not. */
     return r == -EAGAIN ? 0 : r;
 }
@@ -73,11 +93,13 @@ static int pass_on(struct forksrv *session, uint64_t id, struct relay_signal s) 
 /* The server may never answer. Whoever asks twice to end is let go, and the server ends the worker with the session. */
 static int keep(struct relay *relay, struct relay_signal s) {
     bool ending = s.signo == SIGINT || s.signo == SIGTERM || s.signo == SIGHUP || s.signo == SIGQUIT;
+    bool enough = ending && relay->over;
     for (unsigned i = 0; i < relay->n_kept && ending; i++)
-        if (relay->kept[i].signo == s.signo) {
-            relay->given_up = s.signo;
-            return -EINTR;
-        }
+        enough = enough || relay->kept[i].signo == s.signo;
+    if (enough) {
+        relay->given_up = s.signo;
+        return -EINTR;
+    }
     if (relay->n_kept < RELAY_KEPT)
         relay->kept[relay->n_kept++] = s;
     return 0;
@@ -97,7 +119,7 @@ static int read_signals(struct relay *relay) {
 static int pass_on_kept(struct relay *relay, struct forksrv *session, uint64_t id) {
     int r = 0;
     for (unsigned i = 0; i < relay->n_kept && r >= 0; i++)
-        r = pass_on(session, id, relay->kept[i]);
+        r = pass_on(relay, session, id, relay->kept[i]);
     relay->n_kept = 0;
     return r;
 }
@@ -107,23 +129,54 @@ static bool is_over(const struct forksrv_worker *worker) {
     return state != FORKSRV_STATE_SUBMITTED && state != FORKSRV_STATE_RUNNING;
 }
 
-int relay_run(struct relay *relay, struct forksrv *session, struct forksrv_worker *worker) {
-    int r = forksrv_process(session);
-    while (r >= 0 && !is_over(worker)) {
-        struct pollfd p[2] = {{.fd = forksrv_fd(session), .events = (short)forksrv_events(session)},
-                              {.fd = relay->fd, .events = POLLIN}};
+/* Waits for the session, a signal or a terminal, and takes what came of the last two. */
+static int wait_for_more(struct relay *relay, struct forksrv *session, const struct forksrv_worker *worker) {
+    struct pollfd p[2 + PTY_POLLED] = {{.fd = forksrv_fd(session), .events = (short)forksrv_events(session)},
+                                       {.fd = relay->fd, .events = POLLIN}};
+    int timeout = relay->pty != NULL ? pty_prepare(relay->pty, forksrv_worker_pid(worker), p + 2) : -1;
+    if (poll(p, relay->pty != NULL ? 2 + PTY_POLLED : 2, timeout) < 0)
+        return errno == EINTR ? 0 : -errno;
+    if (relay->pty != NULL)
+        pty_move(relay->pty, p + 2);
+    return p[1].revents != 0 ? read_signals(relay) : 0;
+}
+
+/* Signals and keys that need the worker's id. */
+static int act_on_worker(struct relay *relay, struct forksrv *session, struct forksrv_worker *worker) {
+    uint64_t id = forksrv_worker_id(worker);
+    int r = relay->n_kept > 0 ? pass_on_kept(relay, session, id) : 0;
+    if (r >= 0 && relay->pty != NULL && pty_wants_stop(relay->pty))
+        r = stop_both(relay, session, id, 0, true);
+    return r >= 0 ? forksrv_process(session) : r;
+}
+
+/* A reader that takes nothing any more does not hold the caller: here one signal is enough. */
+static int finish_output(struct relay *relay) {
+    relay->over = true;
+    int r = 0;
+    while (r >= 0 && !pty_finish(relay->pty)) {
+        struct pollfd p[2] = {{.fd = pty_output_fd(relay->pty), .events = POLLOUT}, {.fd = relay->fd, .events = POLLIN}};
         if (poll(p, 2, -1) < 0 && errno != EINTR)
             return -errno;
         r = p[1].revents != 0 ? read_signals(relay) : 0;
+    }
+    return r;
+}
+
+int relay_run(struct relay *relay, struct forksrv *session, struct forksrv_worker *worker) {
+    int r = forksrv_process(session);
+    while (r >= 0 && !is_over(worker)) {
+        r = wait_for_more(relay, session, worker);
         if (r >= 0)
             r = forksrv_process(session);
         /* After the answers: they may have brought the id that kept signals wait for. */
-        if (r >= 0 && relay->n_kept > 0 && !is_over(worker) && forksrv_worker_id(worker) != 0) {
-            r = pass_on_kept(relay, session, forksrv_worker_id(worker));
-            if (r >= 0)
-                r = forksrv_process(session);
-        }
+        if (r >= 0 && !is_over(worker) && forksrv_worker_id(worker) != 0)
+            r = act_on_worker(relay, session, worker);
+    }
+    if (relay->pty != NULL && r != -EINTR) {
+        int finished = finish_output(relay);
+        r = finished == -EINTR ? finished : r;
     }
     /* A session that is lost after the end came is no failure. */
-    return is_over(worker) ? 0 : r;
+    return is_over(worker) && r != -EINTR ? 0 : r;
 }

@@ -46,6 +46,7 @@ static const struct option_spec worker_options[] = {
     {'C', "chdir", "DIR", "work in DIR, not where the caller does"},
     {KEY_FD, "fd", "N[=M]",
      "the worker's N is the caller's M, as in N>&M of a shell;\n0, 1 and 2 are passed anyway, no others are"},
+    {'t', "pty", NULL, "a terminal of its own for 0, 1 and 2, which stands in for the\ncaller's; it works without one, too"},
     {KEY_UMASK, "umask", "OCTAL", "not the caller's"},
     {KEY_NAME, "name", "NAME", "a name for list, kill and wait"},
     {KEY_PROCESS_GROUP, "process-group", NULL, "a process group of its own, not a session of its own"},
@@ -92,6 +93,7 @@ static const struct usage usage = {
             "Examples:\n"
             "  forksrv run -- make -j4\n"
             "  forksrv run -z numpy -- script.py a b\n"
+            "  forksrv run --pty -- bash\n"
             "  forksrv run --timeout=30s --rlimit=nofile=64 -E LANG=C -C /tmp -- sort words\n"
             "  id=$(forksrv run --detach --fd=1=2 --name=backup -- rsync -a /home /mnt); forksrv wait \"$id\"\n",
     .misuse = EXIT_RUN_FAILURE,
@@ -253,6 +255,10 @@ static int set(void *data, int key, const char *argument) {
     case KEY_NAME:
         o->name = argument;
         return 0;
+    case 't':
+        o->pty = true;
+        o->flags |= FORKSRV_CONTROLLING_TERMINAL;
+        return 0;
     case KEY_PROCESS_GROUP:
         o->flags |= FORKSRV_PROCESS_GROUP;
         return 0;
@@ -286,6 +292,7 @@ static int check_as_main(const struct run_options *o) {
     } not_with[] = {
         {o->target.use_private, "--private", "it needs an instance that systemd has started"},
         {o->detach, "--detach", "the worker outlives this command anyway"},
+        {o->pty, "--pty", "this command, which would have the other end of the terminal, leaves"},
         {o->json || o->json_file != NULL, "--json", "see systemctl show"},
         {o->time_limit != 0 || o->grace != 0, "--timeout and --grace", "use RuntimeMaxSec= and TimeoutStopSec= of the unit"},
         {o->memory_max != 0, "--memory-max", "use MemoryMax= of the unit"},
@@ -301,8 +308,25 @@ static int check_as_main(const struct run_options *o) {
     return 0;
 }
 
+static int check_pty(const struct run_options *o) {
+    if (o->detach) {
+        say("--detach leaves nobody who has the other end of the terminal of --pty");
+        return -EINVAL;
+    }
+    if (o->flags & FORKSRV_PROCESS_GROUP) {
+        say("--pty needs a session of the worker's own; leave out --process-group");
+        return -EINVAL;
+    }
+    for (unsigned i = 0; i < o->n_fds; i++)
+        if (o->fds[i].target < 3) {
+            say("--fd=%d=%d: with --pty the worker's %d is the terminal", o->fds[i].target, o->fds[i].fd, o->fds[i].target);
+            return -EINVAL;
+        }
+    return 0;
+}
+
 static int check(const struct run_options *o) {
-    if (check_as_main(o) < 0)
+    if (check_as_main(o) < 0 || (o->pty && check_pty(o) < 0))
         return -EINVAL;
     if (o->target.use_private && o->no_private) {
         say("--private and --no-private exclude each other");

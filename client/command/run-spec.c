@@ -79,12 +79,12 @@ static bool is_mapped(const struct run_options *o, int target) {
     return false;
 }
 
-static int set_fds(const struct run_options *o, struct forksrv_spec *spec) {
+static int set_fds(const struct run_options *o, int terminal, struct forksrv_spec *spec) {
     for (int fd = 0; fd < 3; fd++) {
         /* Whoever reads the id of a detached worker from a pipe would wait for the worker, which would have that pipe, too. */
-        if (o->detach || !standard_file_given(fd) || is_mapped(o, fd))
+        if (terminal < 0 && (o->detach || !standard_file_given(fd) || is_mapped(o, fd)))
             continue;
-        int r = forksrv_spec_map_fd(spec, fd, fd);
+        int r = forksrv_spec_map_fd(spec, terminal >= 0 ? terminal : fd, fd);
         if (r < 0) {
             say("cannot pass file descriptor %d on: %s", fd, strerror(-r));
             return r;
@@ -175,9 +175,9 @@ static int set_argv(const struct run_options *o, struct forksrv_spec *spec) {
     return r;
 }
 
-int run_spec_new(const struct run_options *o, struct forksrv_spec **ret_spec) {
+int run_spec_new(const struct run_options *o, int terminal, struct forksrv_spec **ret_spec) {
     static int (*const setters[])(const struct run_options *o, struct forksrv_spec *spec) = {
-        set_argv, set_environ, set_cwd, set_fds, set_limits, set_name, set_zygote, set_reports,
+        set_argv, set_environ, set_cwd, set_limits, set_name, set_zygote, set_reports,
     };
     owned_spec spec = NULL;
     int r = forksrv_spec_new(&spec);
@@ -185,6 +185,8 @@ int run_spec_new(const struct run_options *o, struct forksrv_spec **ret_spec) {
         say("out of memory");
     for (size_t i = 0; i < sizeof setters / sizeof setters[0] && r >= 0; i++)
         r = setters[i](o, spec);
+    if (r >= 0)
+        r = set_fds(o, terminal, spec);
     if (r < 0)
         return r;
     *ret_spec = spec;

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <pwd.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,8 +14,10 @@
 #include "command.h"
 #include "ending.h"
 #include "json.h"
+#include "pseudo-terminal.h"
 #include "relay.h"
 #include "say.h"
+#include "terminal.h"
 
 /* Another user's instance would run the worker as that user. A private one would run it as the caller, who may be root. */
 static bool may_fall_back(const struct run_options *o) {
@@ -98,6 +101,16 @@ static int report_failure(const struct run_options *o, FILE *json, struct forksr
     return end_of_failure(stage, error);
 }
 
+/* Not all of what it wrote has found a reader. */
+static int end_of_loss(int error, const struct forksrv_end *end) {
+    if (error == -EPIPE)
+        return end_by_signal(SIGPIPE);
+    say("cannot write the output: %s", strerror(-error));
+    int code = end_as(end);
+    return code != 0 ? code : EXIT_RUN_FAILURE;
+}
+
+/* 0, or the exit code for a report that could not be written. */
 static int report_end(const struct run_options *o, FILE *json, struct forksrv_worker *worker, const struct forksrv_end *end) {
     if (end->reason != FORKSRV_REASON_EXITED && end->reason != FORKSRV_REASON_SIGNALLED)
         say("worker %" PRIu64 " was ended: %s", forksrv_worker_id(worker), forksrv_reason_name(end->reason));
@@ -110,10 +123,11 @@ static int report_end(const struct run_options *o, FILE *json, struct forksrv_wo
         if (print_json(o, json, object) < 0)
             return EXIT_RUN_FAILURE;
     }
-    return end_as(end);
+    return 0;
 }
 
-static int run_to_the_end(const struct run_options *o, FILE *json, struct forksrv *session, const struct forksrv_spec *spec) {
+static int run_to_the_end(const struct run_options *o, FILE *json, struct pty *pty, struct forksrv *session,
+                          const struct forksrv_spec *spec) {
     struct forksrv_worker *worker;
     struct forksrv_end end;
     struct relay relay;
@@ -122,12 +136,14 @@ static int run_to_the_end(const struct run_options *o, FILE *json, struct forksr
         say("cannot wait for signals: %s", strerror(-r));
         return EXIT_RUN_FAILURE;
     }
+    relay.pty = pty;
     r = forksrv_submit(session, spec, &worker);
     if (r >= 0)
         r = relay_run(&relay, session, worker);
+    terminal_restore();
     relay_done(&relay);
     if (relay.given_up != 0) {
-        say("the server has not answered; gave up");
+        say(relay.over ? "nobody reads the output; gave up" : "the server has not answered; gave up");
         return end_by_signal(relay.given_up);
     }
     if (r < 0) {
@@ -136,8 +152,11 @@ static int run_to_the_end(const struct run_options *o, FILE *json, struct forksr
     }
     if (forksrv_worker_state(worker) == FORKSRV_STATE_FAILED)
         return report_failure(o, json, worker);
-    if (forksrv_worker_wait(worker, 0, &end) >= 0)
-        return report_end(o, json, worker, &end);
+    if (forksrv_worker_wait(worker, 0, &end) >= 0) {
+        int code = report_end(o, json, worker, &end);
+        int lost = pty != NULL ? pty_error(pty) : 0;
+        return code != 0 ? code : lost < 0 ? end_of_loss(lost, &end) : end_as(&end);
+    }
     say("%s; what became of the worker is unknown", forksrv_error(session));
     return EXIT_RUN_FAILURE;
 }
@@ -163,7 +182,11 @@ static int run(const struct run_options *o) {
     owned_session session = NULL;
     owned_spec spec = NULL;
     owned_file json = NULL;
-    if (run_spec_new(o, &spec) < 0 || open_json(o, &json) < 0 || target_new(&o->target, &session) < 0)
+    owned_pty pty = NULL;
+    if (o->pty && pty_new(o->target.user, &pty) < 0)
+        return EXIT_RUN_FAILURE;
+    if (run_spec_new(o, pty != NULL ? pty_slave(pty) : -1, &spec) < 0 || open_json(o, &json) < 0 ||
+        target_new(&o->target, &session) < 0)
         return EXIT_RUN_FAILURE;
     /* One wake-up less for the server: the handshake's last word travels with the request that follows at once. */
     forksrv_set_lazy(session, 1);
@@ -171,7 +194,7 @@ static int run(const struct run_options *o) {
         return EXIT_RUN_FAILURE;
     if (o->as_main)
         return run_as_main(session, spec);
-    return o->detach ? run_detached(o, session, spec) : run_to_the_end(o, json, session, spec);
+    return o->detach ? run_detached(o, session, spec) : run_to_the_end(o, json, pty, session, spec);
 }
 
 int command_run(int argc, char **argv) {

@@ -33,6 +33,7 @@ struct run_options {
     bool no_private;
     bool detach;
     bool as_main;
+    bool pty;
     bool json;
     const char *json_file;
     bool clean_env;
@@ -62,8 +63,9 @@ void run_options_init(struct run_options *o);
 void run_options_done(struct run_options *o);
 int run_options_parse(struct run_options *o, int argc, char **argv);
 
-/* run-spec.c: 0, or a negative errno after it said what is wrong. */
-int run_spec_new(const struct run_options *o, struct forksrv_spec **ret_spec);
+/* run-spec.c: 0, or a negative errno after it said what is wrong. terminal: what the worker has at 0, 1 and 2, or -1: the
+ * caller's. */
+int run_spec_new(const struct run_options *o, int terminal, struct forksrv_spec **ret_spec);
 
 /* run-main.c: the exit code. */
 int run_as_main(struct forksrv *session, struct forksrv_spec *spec);
