@@ -160,7 +160,8 @@ static void read_input(struct pty *p) {
  * there is of the line. In another one it would be a byte like any other, so it waits. */
 static void tell_eof(struct pty *p) {
     struct termios t;
-    if (!p->eof_due || channel_waiting(&p->input) > 0 || tcgetattr(p->master.fd, &t) < 0 || !(t.c_lflag & ICANON))
+    if (!p->eof_due || channel_waiting(&p->input) > 0 || tcgetattr(p->master.fd, &t) < 0 || !(t.c_lflag & ICANON) ||
+        t.c_cc[VEOF] == _POSIX_VDISABLE)
         return;
     if (p->last != '\0' && p->last != '\n')
         channel_put(&p->input, (char)t.c_cc[VEOF]);
@@ -203,6 +204,8 @@ bool pty_finish(struct pty *p) {
          * read that finds nothing means that there is nothing of it: it waits for what is on its way within the kernel. */
         drop_fd(&p->slave);
         p->slave = -1;
+        if (p->terminal && p->in.fd >= 0 && terminal_is_ours())
+            terminal_set_raw();
     }
     write_output(p, again);
     while (p->left > 0 && p->master.fd >= 0 && channel_has_room(&p->output)) {
@@ -235,7 +238,9 @@ int pty_prepare(struct pty *p, pid_t worker, struct pollfd ret_polled[PTY_POLLED
     if (typing && p->terminal && p->in.fd >= 0 && terminal_set_raw())
         pty_resize(p);
     short input = typing && channel_has_room(&p->input) ? POLLIN : 0;
-    short master = (short)((channel_has_room(&p->output) ? POLLIN : 0) | (channel_waiting(&p->input) > 0 ? POLLOUT : 0));
+    /* Nothing is printed before the terminal is raw: it would make two lines' ends of each. */
+    short master =
+        (short)((worker != 0 && channel_has_room(&p->output) ? POLLIN : 0) | (channel_waiting(&p->input) > 0 ? POLLOUT : 0));
     /* A terminal is watched for its end in any case; a pipe whose writer is gone would not let poll wait. */
     ret_polled[0] = (struct pollfd){.fd = input != 0 || p->terminal ? p->in.fd : -1, .events = input};
     ret_polled[1] = (struct pollfd){.fd = p->master.fd, .events = master};

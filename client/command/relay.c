@@ -64,7 +64,7 @@ static int stop_both(struct relay *relay, struct forksrv *session, uint64_t id, 
     if (r >= 0)
         r = flush_session(session);
     if (r < 0)
-        return r;
+        return r == -EAGAIN ? 0 : r;
     if (relay->pty == NULL) {
         raise(SIGSTOP);
         return 0;
@@ -72,7 +72,8 @@ static int stop_both(struct relay *relay, struct forksrv *session, uint64_t id, 
     pty_stop(relay->pty, typed);
     pty_resume(relay->pty);
     /* Also where nothing stopped us: a process group that is orphaned itself takes no SIGTSTP. */
-    return forksrv_submit_signal(session, id, SIGCONT, flags);
+    r = forksrv_submit_signal(session, id, SIGCONT, flags);
+    return r == -EAGAIN ? 0 : r;
 }
 
 static int pass_on(struct relay *relay, struct forksrv *session, uint64_t id, struct relay_signal s) {
