@@ -36,7 +36,7 @@ end
 function __forksrv_in
     __forksrv_is $argv[1]; or return 1
     contains -- -- (commandline -opc); and return 1
-    __forksrv_is run python bench; or return 0
+    __forksrv_is run app python bench; or return 0
     not __forksrv_first_operand >/dev/null
 end
 
@@ -53,7 +53,29 @@ function __forksrv_of_zygote
     string match -q -r -- '^(-z|--zygote)' (commandline -opc)
 end
 
-# The program of run and bench, and all that follows it.
+# The IDs of desktop entries.
+function __forksrv_apps
+    set -l folders $XDG_DATA_HOME
+    test -n "$folders"; or set folders ~/.local/share
+    set -l others (string split -n : -- "$XDG_DATA_DIRS")
+    test -n "$others"; or set others /usr/local/share /usr/share
+    for folder in $folders $others
+        for file in $folder/applications/*.desktop $folder/applications/*/*.desktop
+            string replace -a / - -- (string replace -- $folder/applications/ '' $file)
+        end
+    end
+end
+
+# Whether the first operand is a desktop entry.
+function __forksrv_of_entry
+    string match -q -- '*.desktop*' (__forksrv_first_word)
+end
+function __forksrv_first_word
+    set -l words (commandline -opc)
+    set -l first (__forksrv_first_operand); and echo -- $words[$first]
+end
+
+# The program of run, app and bench, and all that follows it.
 function __forksrv_program
     set -l words (commandline -opc)
     set -l first (__forksrv_first_operand)
@@ -132,6 +154,10 @@ function __forksrv_rlimits
     string join \n as= core= cpu= data= fsize= locks= memlock= msgqueue= nice= nofile= nproc= rss= rtprio= rttime= sigpending= stack=
 end
 
+function __forksrv_slices
+    string join \n app background session
+end
+
 function __forksrv_orders
     string join \n cpu memory age id name
 end
@@ -150,6 +176,8 @@ function __forksrv_takes_value
     switch $argv[1]
         case run
             contains -- $argv[2] -z --zygote -E --setenv --unset-env -C --chdir --fd --umask --name --timeout --grace --rlimit --nice --oom-score-adj --memory-max --tasks-max --cpu-weight --json-file --address --user --authkey-file
+        case app
+            contains -- $argv[2] -s --slice -a --app-name -u --unit -d --description -t --type -z --zygote --address --user --authkey-file
         case list
             contains -- $argv[2] --address --user --authkey-file
         case status
@@ -177,6 +205,7 @@ function __forksrv_takes_value
     end
 end
 complete -c forksrv -n __forksrv_no_subcommand -a run -d 'start a worker, and end as it does'
+complete -c forksrv -n __forksrv_no_subcommand -a app -d 'start an application of the desktop in its own unit'
 complete -c forksrv -n __forksrv_no_subcommand -a list -d 'the workers of the instance'
 complete -c forksrv -n __forksrv_no_subcommand -a status -d 'counters and limits of the instance'
 complete -c forksrv -n __forksrv_no_subcommand -a top -d 'what the instance does, live'
@@ -189,7 +218,7 @@ complete -c forksrv -n __forksrv_no_subcommand -a ping -d 'measure round trips t
 complete -c forksrv -n __forksrv_no_subcommand -a keygen -d 'make the key of an instance'
 complete -c forksrv -n __forksrv_no_subcommand -a bench -d 'measure how fast processes are started'
 complete -c forksrv -n __forksrv_no_subcommand -a help -d 'print this help, or that of a subcommand'
-complete -c forksrv -n '__forksrv_is help; and test (count (commandline -opc)) -eq 2' -a 'run list status top kill wait watch zygote python ping keygen bench help'
+complete -c forksrv -n '__forksrv_is help; and test (count (commandline -opc)) -eq 2' -a 'run app list status top kill wait watch zygote python ping keygen bench help'
 complete -c forksrv -n '__forksrv_in run' -s z -l zygote -x -a '(__forksrv_zygotes)' -d 'forked by a warm zygote'
 complete -c forksrv -n '__forksrv_in run' -s E -l setenv -x -a '(__forksrv_variables)' -d 'set a variable'
 complete -c forksrv -n '__forksrv_in run' -l unset-env -x -a '(__forksrv_variables)' -d 'take a variable away'
@@ -220,6 +249,19 @@ complete -c forksrv -n '__forksrv_in run' -l user -x -a '(__forksrv_instances)' 
 complete -c forksrv -n '__forksrv_in run' -l authkey-file -r -F -d 'the key'
 complete -c forksrv -n '__forksrv_in run' -l private -d 'an instance of this command\'s own, which ends with it'
 complete -c forksrv -n '__forksrv_in run' -s h -l help -d 'print this help'
+complete -c forksrv -n '__forksrv_in app' -s s -l slice -x -a '(__forksrv_slices)' -d 'app (otherwise), background, session, their first letters, or NAME.slice'
+complete -c forksrv -n '__forksrv_in app' -s a -l app-name -x -d 'the application\'s ID in the unit\'s name, not that of the entry or the program\'s file name'
+complete -c forksrv -n '__forksrv_in app' -s u -l unit -x -d 'the whole name of the unit, NAME.scope'
+complete -c forksrv -n '__forksrv_in app' -s d -l description -x -d 'of the unit, not the entry\'s name'
+complete -c forksrv -n '__forksrv_in app' -s t -l type -x -d 'the only type there is'
+complete -c forksrv -n '__forksrv_in app' -s z -l zygote -x -a '(__forksrv_zygotes)' -d 'forked by a warm zygote'
+complete -c forksrv -n '__forksrv_in app' -s T -l terminal -d 'in a terminal, as with Terminal=true'
+complete -c forksrv -n '__forksrv_in app' -s n -l dry-run -d 'print units and arguments, and start nothing'
+complete -c forksrv -n '__forksrv_in app' -l address -r -F -d 'its control socket'
+complete -c forksrv -n '__forksrv_in app' -l user -x -a '(__forksrv_instances)' -d 'the system instance of that user'
+complete -c forksrv -n '__forksrv_in app' -l authkey-file -r -F -d 'the key'
+complete -c forksrv -n '__forksrv_in app' -l private -d 'an instance of this command\'s own, which ends with it'
+complete -c forksrv -n '__forksrv_in app' -s h -l help -d 'print this help'
 complete -c forksrv -n '__forksrv_in list' -l running -d 'leave out those that ended'
 complete -c forksrv -n '__forksrv_in list' -l json -d 'print an array of objects'
 complete -c forksrv -n '__forksrv_in list' -l address -r -F -d 'its control socket'
@@ -311,7 +353,10 @@ complete -c forksrv -n '__forksrv_in bench' -s h -l help -d 'print this help'
 complete -c forksrv -n __forksrv_no_subcommand -s h -l help -d 'print this help'
 complete -c forksrv -n __forksrv_no_subcommand -s V -l version -d 'print the version'
 complete -c forksrv -n '__forksrv_operand run bench; and not __forksrv_of_zygote' -a '(__forksrv_program)'
-complete -c forksrv -n '__forksrv_operand run; and __forksrv_of_zygote' -F
+complete -c forksrv -n '__forksrv_operand run app; and __forksrv_of_zygote' -F
+complete -c forksrv -n '__forksrv_operand app; and not __forksrv_first_operand >/dev/null; and not __forksrv_of_zygote' -a '(__forksrv_apps)'
+complete -c forksrv -n '__forksrv_operand app; and not __forksrv_of_entry; and not __forksrv_of_zygote' -a '(__forksrv_program)'
+complete -c forksrv -n '__forksrv_operand app; and __forksrv_of_entry' -F
 complete -c forksrv -n '__forksrv_operand python keygen' -F
 complete -c forksrv -n '__forksrv_operand kill' -k -a '(__forksrv_workers)'
 complete -c forksrv -n '__forksrv_operand wait' -k -a '(__forksrv_ended)'

@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 /* The subcommands. argv[0] is the subcommand's own name. Each returns the exit code of the command. */
+int command_app(int argc, char **argv);
 int command_bench(int argc, char **argv);
 int command_keygen(int argc, char **argv);
 int command_kill(int argc, char **argv);

@@ -17,6 +17,7 @@ static const struct subcommand {
     const char *summary;
 } subcommands[] = {
     {"run", command_run, "start a worker, and end as it does"},
+    {"app", command_app, "start an application of the desktop in its own unit"},
     {"list", command_list, "the workers of the instance"},
     {"status", command_status, "counters and limits of the instance"},
     {"top", command_top, "what the instance does, live"},

@@ -34,15 +34,21 @@ static int open_cgroup(const char *path, int *ret_fd) {
     return -ENOENT;
 }
 
-static int open_own_cgroup(int *ret_fd) {
+int run_open_cgroup(pid_t pid, int *ret_fd) {
     char line[PATH_MAX];
-    owned_file file = fopen("/proc/self/cgroup", "re");
+    snprintf(line, sizeof line, "/proc/%d/cgroup", (int)pid);
+    owned_file file = fopen(line, "re");
     int r = file != NULL ? -ENOENT : -errno;
     while (r == -ENOENT && fgets(line, sizeof line, file) != NULL) {
         line[strcspn(line, "\n")] = 0;
         if (strncmp(line, "0::/", 4) == 0)
             r = open_cgroup(line + 3, ret_fd);
     }
+    return r;
+}
+
+static int open_own_cgroup(int *ret_fd) {
+    int r = run_open_cgroup(getpid(), ret_fd);
     if (r < 0)
         say("--as-main: cannot open the cgroup of this service: %s", strerror(-r));
     return r;
