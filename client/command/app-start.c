@@ -134,7 +134,7 @@ static int start_one(const struct app_options *o, const struct app_plan *p, cons
     char name[65];
     snprintf(name, sizeof name, "%.64s", p->id);
     run.name = say_clean(name, name, sizeof name);
-    if (run_spec_new(&run, &spec) < 0)
+    if (run_spec_new(&run, -1, &spec) < 0)
         return EXIT_RUN_FAILURE;
     return start_in_unit(o, p, process, session, bus, spec);
 }

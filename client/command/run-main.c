@@ -108,13 +108,13 @@ int run_as_main(struct forksrv *session, struct forksrv_spec *spec) {
         say("cannot make a pipe: %s", strerror(errno));
         return EXIT_RUN_FAILURE;
     }
-    owned_fd theirs = ends[0], gate = ends[1];
+    owned_fd gate = ends[1];
+    int theirs = ends[0];
     forksrv_spec_set_cgroup(spec, cgroup);
     forksrv_spec_set_gate(spec, theirs);
     int code, r = forksrv_spawn(session, spec, FORKSRV_FOREVER, &worker);
     /* If the worker goes, its end of the pipe goes with it. */
     close(theirs);
-    theirs = -1;
     if (r < 0) {
         say("%s", forksrv_error(session));
         code = end_of_failure(forksrv_last_stage(session), r);

@@ -243,6 +243,7 @@ class Session:
             if not pump.wait(*state.answered(report), deadline_after(timeout)):
                 raise _errors.timed_out("%s did not answer in time" % self.address)
         except BaseException:
+            self._keep_fds()
             if unwanted and state is not None:
                 self._give_up(state)
             raise
@@ -251,6 +252,15 @@ class Session:
         if report and state.state is _core.LOST:
             raise pump.core.lost_error()
         return state
+
+    def _keep_fds(self) -> None:
+        """An exception out of a signal handler can come when the request is queued and we do not know it yet: its fds are closed now, and
+        must not be others by the time that it is sent."""
+        with self._pump.lock:
+            try:
+                self._pump.core.output.keep()
+            except OSError:
+                self._pump.core.interrupted()
 
     def _give_up(self, state: _core.WorkerState) -> None:
         with self._pump.lock:

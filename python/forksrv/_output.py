@@ -66,6 +66,11 @@ class Output:
             self._frames.append(frame)
         return frame
 
+    def keep(self) -> None:
+        """Before a caller leaves early, at any point: whichever of these is its own."""
+        for frame in self._frames:
+            frame.keep()
+
     def take_back(self, frame: Frame) -> None:
         """The frame that was added last, nothing of which was sent."""
         if self._frames and self._frames[-1] is frame:
