@@ -99,9 +99,9 @@ START_TEST(finds_the_key) {
         setenv("FORKSRV_AUTHKEY_FILE", below("key"), 1);
         break;
     case 2:
-        write_key("forksrv.authkey", 32, 0440); /* as systemd's ACL shows */
+        /* As systemd's ACL shows. Only root can make such a file. */
+        write_key("forksrv.authkey", 32, geteuid() == 0 ? 0440 : 0400);
         setenv("CREDENTIALS_DIRECTORY", folder, 1);
-        ck_assert_int_eq(chown(below("forksrv.authkey"), 0, 0), 0);
         break;
     default:
         ck_assert_int_eq(mkdir(below("credstore"), 0700), 0);
@@ -165,13 +165,7 @@ START_TEST(refuses_a_folder_and_a_foreign_key) {
     forksrv_set_authkey_file(s, _i == 0 ? folder : below("key"));
     if (_i == 1) {
         write_key("key", 32, 0600);
-        if (chown(below("key"), 12345, 12345) < 0) {
-            /* Only root can make such a file. */
-            forksrv_free(s);
-            s = NULL;
-            fake_stop(&fake);
-            return;
-        }
+        ck_assert_int_eq(chown(below("key"), 12345, 12345), 0);
     }
     if (_i == 0)
         assert_error(forksrv_open(s), -EINVAL, "not a regular file");
@@ -344,7 +338,8 @@ int main(void) {
     tcase_add_loop_test(tc, finds_the_key, 0, 4);
     tcase_add_test(tc, takes_the_key_that_systemd_passes);
     tcase_add_loop_test(tc, refuses_a_bad_key_file, 0, 6);
-    tcase_add_loop_test(tc, refuses_a_folder_and_a_foreign_key, 0, 2);
+    /* Only root can make a file of somebody else. */
+    tcase_add_loop_test(tc, refuses_a_folder_and_a_foreign_key, 0, geteuid() == 0 ? 2 : 1);
     tcase_add_test(tc, tells_where_it_looked);
     tcase_add_test(tc, a_named_key_must_be_there);
     tcase_add_test(tc, a_wrong_key_is_rejected_and_can_be_replaced);
