@@ -94,3 +94,21 @@ put_stage() {
     tar -C "$1" -cf - . | tar -C "$2" --keep-directory-symlink --no-overwrite-dir -xf -
     ldconfig -r "$2"
 }
+
+# debian_root SUITE: prints a folder with what a machine has that was just installed: systemd with its session bus, certificates, and
+# nothing to build with. Made the first time, in $FORKSRV_ROOTS (default: /var/cache/forksrv-roots); only to be read. Needs a network.
+debian_root() {
+    local roots=${FORKSRV_ROOTS:-/var/cache/forksrv-roots}
+    local root=$roots/$1
+    if [ ! -d "$root" ]; then
+        echo "# debootstrap $1 to $root" >&2
+        mkdir -p "$roots"
+        rm -rf "$root.new"
+        debootstrap --variant=minbase --include=systemd-sysv,dbus,libpam-systemd,ca-certificates "$1" "$root.new" >"$root.log" 2>&1 || {
+            tail -n 5 "$root.log" | sed 's/^/# /' >&2
+            return 1
+        }
+        mv "$root.new" "$root"
+    fi
+    echo "$root"
+}
