@@ -59,7 +59,9 @@ static const char *take_word(const char *from, char *buffer, struct desktop_trou
             }
             continue;
         }
-        if (*from == '\\' && *++from == '\0') {
+        if (*from == '\\')
+            from++;
+        if (*from == '\0') {
             wrong(ret_trouble, "a backslash stands at the end", start);
             return NULL;
         }
