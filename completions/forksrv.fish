@@ -16,7 +16,10 @@ function __forksrv_first_operand
                 echo (math $i + 1)
                 return 0
             case '--*=*'
-            case '-?*'
+            case - # and no '-?*' below: to fish 4 a '?' is no wildcard
+                echo $i
+                return 0
+            case '-*'
                 __forksrv_takes_value $words[2] $words[$i]; and set i (math $i + 1)
             case '*'
                 echo $i
