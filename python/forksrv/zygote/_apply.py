@@ -7,7 +7,6 @@ import resource
 import select
 import signal
 import struct
-import termios
 
 from . import _speech as speech
 from . import _os
@@ -55,7 +54,7 @@ def _set_session(request):
 
 def _set_terminal(request):
     if request.number(speech.A_FLAGS) & speech.CONTROLLING_TERMINAL:
-        _at(speech.S_SESSION, fcntl.ioctl, 0, termios.TIOCSCTTY, 0)
+        _at(speech.S_SESSION, _os.controlling_terminal, 0)
 
 
 def _fd_map(request):
@@ -83,9 +82,8 @@ def out_of_the_way(request, fd):
 
 
 def set_fds(request, sock):
-    """The worker's files are in their places; all else is still open. Returns the numbers, sorted, a pidfd of this process, and the
-    gate or -1. Our own limit,
-    which is also the worker's, may leave no room for numbers that are in use only meanwhile, or for a target."""
+    """The worker's files are in their places; all else is still open. Returns the numbers, sorted, a pidfd of this process, and the gate or -1.
+    Our own limit, which is also the worker's, may leave no room for numbers that are in use only meanwhile, or for a target."""
     mapped = _fd_map(request)
     targets = sorted(mapped)
     above = targets[-1] + 1

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The few calls of the C library that Python's os does not have. They need ctypes, which a zygote loads only for them: every fork would have it."""
+"""The few calls of the C library that Python's os does not have. They need ctypes and the like, which a zygote loads only for them: every fork would
+have it."""
 import os
 import sys
 
@@ -19,6 +20,15 @@ def no_new_privs():
     if libc.prctl(_PR_SET_NO_NEW_PRIVS, *[ctypes.c_ulong(n) for n in (1, 0, 0, 0)]) != 0:
         errno = ctypes.get_errno()
         raise OSError(errno, os.strerror(errno))
+
+
+def controlling_terminal(fd):
+    try:
+        import fcntl
+        import termios
+    except ImportError:
+        raise OSError(38, "this interpreter has no termios") from None
+    fcntl.ioctl(fd, termios.TIOCSCTTY, 0)
 
 
 def _is_interpreter(path):
