@@ -25,7 +25,6 @@ def width(c):
 
 class Screen:
     def __init__(self, args, env, rows=24, columns=80):
-        self.rows, self.columns = rows, columns
         self.master, self.slave = pty.openpty()
         self.rows, self.columns = rows, columns
         self.size(rows, columns)
