@@ -63,16 +63,10 @@ void fork_request_free(struct fork_request *r) {
 void fork_fail_at(struct fork_request *r, enum stage stage, int error, const char *text) {
     struct worker *w = r->worker;
     struct daemon *d = w->d;
-    d->counters.failed++;
-    if (w->session != NULL && w->serial != 0)
-        report_failed(w->session, w->serial, w, stage, error, text);
     /* Its client has no words for that, and finds the end of its pipe. */
     if (w->pipe_is_ours)
         log_line(LOG_ERR, LOG_KIND_ZYGOTE, NULL, "a fork request of CPython's multiprocessing failed: %s", text);
-    report_failed_watchers(w, stage, error, text);
-    if (w->own_cgroup)
-        sweep_cgroup(d, w->id);
-    worker_free(w);
+    worker_failed(w, stage, error, text);
     life_changed(d);
 }
 

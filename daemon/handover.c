@@ -111,11 +111,7 @@ static void fail_at(struct worker *w, enum stage stage, int error, const char *w
     snprintf(text, sizeof text, "%s: %s", stage_name(stage), what);
     expect_end(w->d, w->pid);
     worker_kill(w);
-    w->d->counters.failed++;
-    if (w->session != NULL)
-        report_failed(w->session, w->serial, w, stage, error, text);
-    report_failed_watchers(w, stage, error, text);
-    worker_free(w);
+    worker_failed(w, stage, error, text);
 }
 
 static void fail(struct worker *w, int error, const char *what) {

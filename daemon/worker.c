@@ -386,22 +386,28 @@ void worker_lost(struct worker *w) {
     worker_ended(w);
 }
 
+void worker_failed(struct worker *w, enum stage stage, int error, const char *text) {
+    clean_cgroup(w);
+    w->d->counters.failed++;
+    /* Nobody asked for those of a derived zygote. */
+    if (w->session != NULL && w->serial != 0)
+        report_failed(w->session, w->serial, w, stage, error, text);
+    report_failed_watchers(w, stage, error, text);
+    worker_free(w);
+}
+
 void worker_ended(struct worker *w) {
     struct daemon *d = w->d;
     enum stage stage;
     int error = w->slot != NULL ? starter_failure(d->starter, w->slot, w->id, &stage) : 0;
-    clean_cgroup(w);
     if (error != 0) {
         char text[LIMIT_TEXT];
         snprintf(text, sizeof text, "%s: %s: %s", stage_name(stage), strerror(error),
                  stage == STAGE_CWD && w->cwd != NULL ? w->cwd : w->program);
-        d->counters.failed++;
-        if (w->session != NULL)
-            report_failed(w->session, w->serial, w, stage, error, text);
-        report_failed_watchers(w, stage, error, text);
-        worker_free(w);
+        worker_failed(w, stage, error, text);
         return;
     }
+    clean_cgroup(w);
     d->counters.ended++;
     if (!w->told_started)
         report_started(w);

@@ -104,6 +104,8 @@ int worker_kill_group(const struct worker *w, int signo);
 int worker_signal(struct worker *w, int signo, uint32_t flags);
 int worker_set_time_limit(struct worker *w, uint64_t usec);
 
+/* Its program never began: tells who wants to know, and frees it. error: positive. */
+void worker_failed(struct worker *w, enum stage stage, int error, const char *text);
 /* Its process is gone and reaped: tells who wants to know, then keeps or frees it. */
 void worker_ended(struct worker *w);
 /* The kernel does not know its end any more: neither do we, and say so. */
