@@ -3,9 +3,7 @@
  * it never runs. It is handed over to the service manager, as whose child it goes on, whatever becomes of us and of the server.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -14,7 +12,7 @@
 #include "app.h"
 #include "cleanup.h"
 #include "command.h"
-#include "ending.h"
+#include "held.h"
 #include "run.h"
 #include "say.h"
 #include "userbus.h"
@@ -34,26 +32,13 @@ static void drop_bus(struct userbus **b) {
     userbus_free(*b);
 }
 
-static int failed(const struct forksrv_worker *worker) {
-    enum forksrv_stage stage;
-    const char *text;
-    int error = forksrv_worker_failure(worker, &stage, &text);
-    say("%s", text);
-    return end_of_failure(stage, error);
-}
-
-static int begin(struct forksrv *session, struct forksrv_worker *worker, int gate) {
-    if (write(gate, "", 1) != 1) {
+static int begin(struct held *h) {
+    int r = held_begin(h, PATIENCE_USEC);
+    if (r == -EPIPE)
         say("the process was ended before it began");
-        return EXIT_RUN_FAILURE;
-    }
-    forksrv_worker_wait(worker, PATIENCE_USEC, NULL);
-    if (forksrv_worker_state(worker) == FORKSRV_STATE_HANDED_OVER)
-        return 0;
-    if (forksrv_worker_state(worker) == FORKSRV_STATE_FAILED)
-        return failed(worker);
-    say("%s; whether the program runs systemctl --user knows", forksrv_error(session));
-    return EXIT_RUN_FAILURE;
+    else if (r < 0)
+        say("%s; whether the program runs systemctl --user knows", forksrv_error(h->session));
+    return r < 0 ? EXIT_RUN_FAILURE : r;
 }
 
 /* Where the worker waits: with the manager that made the session's socket, until that moves it. */
@@ -66,47 +51,26 @@ static int open_waiting_room(struct forksrv *session, int *ret_fd) {
             forksrv_address(session));
         return -EPERM;
     }
-    int r = run_open_cgroup(peer.pid, ret_fd);
+    int r = held_cgroup_of(peer.pid, ret_fd);
     if (r < 0)
         say("cannot open the cgroup of the service manager: %s", strerror(-r));
     return r;
 }
 
-static int spawn(struct forksrv *session, struct forksrv_spec *spec, int theirs, struct forksrv_worker **ret_worker) {
+static int start_in_unit(const struct app_options *o, const struct app_plan *p, const struct app_process *process,
+                         struct forksrv *session, struct userbus *bus, struct forksrv_spec *spec) {
+    struct held held;
     owned_fd room = -1;
     if (open_waiting_room(session, &room) < 0)
         return EXIT_RUN_FAILURE;
-    forksrv_spec_set_cgroup(spec, room);
-    /* Its number must be known before it runs. */
-    forksrv_spec_set_report(spec, FORKSRV_REPORT_STARTED);
-    forksrv_spec_set_pidfd(spec, 1);
-    forksrv_spec_set_gate(spec, theirs);
-    int r = forksrv_spawn(session, spec, FORKSRV_FOREVER, ret_worker);
-    if (r >= 0)
-        return 0;
-    say("%s", forksrv_error(session));
-    return end_of_failure(forksrv_last_stage(session), r);
-}
-
-static int start_in_unit(const struct app_options *o, const struct app_plan *p, const struct app_process *process,
-                         struct forksrv *session, struct userbus *bus, struct forksrv_spec *spec) {
-    struct forksrv_worker *worker;
-    int ends[2];
-    if (pipe2(ends, O_CLOEXEC) < 0) {
-        say("cannot make a pipe: %s", strerror(errno));
-        return EXIT_RUN_FAILURE;
-    }
-    owned_fd gate = ends[1];
-    int code = spawn(session, spec, ends[0], &worker);
-    /* Only the worker's is left, which goes with it. */
-    close(ends[0]);
+    int code = held_start(session, spec, room, &held);
     if (code != 0)
         return code;
     const struct scope scope = {
-        process->unit, o->slice, p->description, p->source, forksrv_worker_pid(worker), forksrv_worker_pidfd(worker),
+        process->unit, o->slice, p->description, p->source, forksrv_worker_pid(held.worker), forksrv_worker_pidfd(held.worker),
     };
-    code = userbus_start_scope(bus, &scope) < 0 ? EXIT_RUN_FAILURE : begin(session, worker, gate);
-    forksrv_worker_free(worker);
+    code = userbus_start_scope(bus, &scope) < 0 ? EXIT_RUN_FAILURE : begin(&held);
+    held_free(&held);
     return code;
 }
 
@@ -154,8 +118,6 @@ static int open_session(const struct app_options *o, struct forksrv *session) {
 int app_start(const struct app_options *o, const struct app_plan *p) {
     owned_session session = NULL;
     __attribute__((cleanup(drop_bus))) struct userbus *bus = NULL;
-    /* A worker that was ended at its gate must not end us. */
-    signal(SIGPIPE, SIG_IGN);
     /* The bus's greetings go on while the session's are under way. */
     if (target_new(&o->target, &session) < 0 || userbus_new(&bus) < 0 || open_session(o, session) < 0)
         return EXIT_RUN_FAILURE;

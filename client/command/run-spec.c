@@ -151,13 +151,13 @@ static int set_name(const struct run_options *o, struct forksrv_spec *spec) {
 }
 
 /* A worker that is waited for needs its id soon, for signals, and can still fail to exec later; a detached one is
- * left only when its program runs. Only a service manager needs a pidfd. */
+ * left only when its program runs. Nobody here needs a pidfd. */
 static int set_reports(const struct run_options *o, struct forksrv_spec *spec) {
     int r = forksrv_spec_set_flags(spec, o->flags);
     if (r >= 0)
         r = forksrv_spec_set_report(spec, o->detach ? FORKSRV_REPORT_EXECED : FORKSRV_REPORT_STARTED);
     if (r >= 0)
-        r = forksrv_spec_set_pidfd(spec, o->as_main);
+        r = forksrv_spec_set_pidfd(spec, 0);
     if (r < 0)
         say("cannot ask for these flags: %s", strerror(-r));
     return r;

@@ -68,7 +68,5 @@ int run_options_parse(struct run_options *o, int argc, char **argv);
  * caller's. */
 int run_spec_new(const struct run_options *o, int terminal, struct forksrv_spec **ret_spec);
 
-/* run-main.c: the cgroup of a process. 0 or a negative errno. */
-int run_open_cgroup(pid_t pid, int *ret_fd);
-/* The exit code. */
+/* run-main.c: the exit code. */
 int run_as_main(struct forksrv *session, struct forksrv_spec *spec);
