@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What the server tells of workers, as the structs of forksrv.h. Missing attributes are 0 or "". */
-#include "client/session.h"
+#include "client/spec.h"
 
 #include <errno.h>
 #include <string.h>
@@ -53,9 +53,7 @@ int record_info(const struct message *m, struct forksrv_info *ret_info, char **r
         .id = message_u64(m, ATTR_WORKER, 0),
         .pid = (pid_t)message_u32(m, ATTR_PID, 0),
         .state = message_has(m, ATTR_END) ? FORKSRV_STATE_ENDED : FORKSRV_STATE_RUNNING,
-        .flags = message_u32(m, ATTR_SPAWN_FLAGS, 0) &
-                 (FORKSRV_DETACHED | FORKSRV_PROCESS_GROUP | FORKSRV_NO_NEW_PRIVS | FORKSRV_OWN_CGROUP | FORKSRV_DERIVED |
-                  FORKSRV_CONTROLLING_TERMINAL | FORKSRV_HAND_OVER),
+        .flags = message_u32(m, ATTR_SPAWN_FLAGS, 0) & SPEC_FLAGS,
         .name = strings,
         .program = strings + name_size,
         .zygote = strings + name_size + program_size,

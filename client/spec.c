@@ -270,8 +270,7 @@ int forksrv_spec_set_cpu_weight(struct forksrv_spec *spec, uint64_t weight) {
 }
 
 int forksrv_spec_set_flags(struct forksrv_spec *spec, unsigned flags) {
-    if (flags & ~(unsigned)(FORKSRV_DETACHED | FORKSRV_PROCESS_GROUP | FORKSRV_NO_NEW_PRIVS | FORKSRV_OWN_CGROUP |
-                            FORKSRV_DERIVED | FORKSRV_CONTROLLING_TERMINAL | FORKSRV_HAND_OVER))
+    if (flags & ~(unsigned)SPEC_FLAGS)
         return -EINVAL;
     spec->flags = flags;
     return 0;
