@@ -147,9 +147,9 @@ static const struct {
     const char *sequence; /* after the escape character */
     int key;
 } sequences[] = {
-    {"[A", TERMINAL_UP},       {"OA", TERMINAL_UP},         {"[B", TERMINAL_DOWN}, {"OB", TERMINAL_DOWN},
-    {"[5~", TERMINAL_PAGE_UP}, {"[6~", TERMINAL_PAGE_DOWN}, {"[H", TERMINAL_HOME}, {"OH", TERMINAL_HOME},
-    {"[1~", TERMINAL_HOME},    {"[F", TERMINAL_END},        {"OF", TERMINAL_END},  {"[4~", TERMINAL_END},
+    {"[A", SCREEN_UP},       {"OA", SCREEN_UP},         {"[B", SCREEN_DOWN}, {"OB", SCREEN_DOWN},
+    {"[5~", SCREEN_PAGE_UP}, {"[6~", SCREEN_PAGE_DOWN}, {"[H", SCREEN_HOME}, {"OH", SCREEN_HOME},
+    {"[1~", SCREEN_HOME},    {"[F", SCREEN_END},        {"OF", SCREEN_END},  {"[4~", SCREEN_END},
 };
 
 /* 1 and a byte; 0: none came in time; or a negative errno: nobody is there. */
@@ -176,13 +176,13 @@ static int escape_key(void) {
         if (n > 1 && byte >= 0x40 && byte <= 0x7e)
             break;
         if (n == 1 && byte != '[' && byte != 'O')
-            return TERMINAL_NOTHING;
+            return SCREEN_NOTHING;
     }
     text[n] = '\0';
     for (size_t i = 0; i < sizeof sequences / sizeof sequences[0]; i++)
         if (strcmp(sequences[i].sequence, text) == 0)
             return sequences[i].key;
-    return n == 0 ? TERMINAL_ESCAPE : TERMINAL_NOTHING;
+    return n == 0 ? SCREEN_ESCAPE : SCREEN_NOTHING;
 }
 
 int screen_key(uint64_t usec) {
@@ -192,6 +192,6 @@ int screen_key(uint64_t usec) {
     changed = 0;
     int r = next_byte(usec, &byte);
     if (r <= 0)
-        return r < 0 ? TERMINAL_GONE : TERMINAL_NOTHING;
-    return byte == TERMINAL_ESCAPE ? escape_key() : byte;
+        return r < 0 ? SCREEN_GONE : SCREEN_NOTHING;
+    return byte == SCREEN_ESCAPE ? escape_key() : byte;
 }

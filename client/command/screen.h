@@ -10,15 +10,15 @@
 
 enum screen_key {
     /* Others are the characters themselves. */
-    TERMINAL_ESCAPE = 0x1b,
-    TERMINAL_NOTHING = 0x100, /* time is up, or the size has changed: draw again */
-    TERMINAL_UP,
-    TERMINAL_DOWN,
-    TERMINAL_PAGE_UP,
-    TERMINAL_PAGE_DOWN,
-    TERMINAL_HOME,
-    TERMINAL_END,
-    TERMINAL_GONE, /* nobody is there any more */
+    SCREEN_ESCAPE = 0x1b,
+    SCREEN_NOTHING = 0x100, /* time is up, or the size has changed: draw again */
+    SCREEN_UP,
+    SCREEN_DOWN,
+    SCREEN_PAGE_UP,
+    SCREEN_PAGE_DOWN,
+    SCREEN_HOME,
+    SCREEN_END,
+    SCREEN_GONE, /* nobody is there any more */
 };
 
 /* Whether there is one that can be made a screen. */

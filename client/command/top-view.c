@@ -129,7 +129,7 @@ static void send_signal(struct view *v) {
 
 static void answer_key(struct view *v, int key) {
     size_t n = strlen(v->answer);
-    if (key == TERMINAL_ESCAPE)
+    if (key == SCREEN_ESCAPE)
         v->asking = false;
     else if (key == '\r' || key == '\n')
         send_signal(v);
@@ -157,17 +157,17 @@ static void view_key(struct view *v, int key) {
         sort_by(v, v->order, !v->reverse);
     else if (key == 'k')
         ask(v);
-    else if (key == TERMINAL_UP)
+    else if (key == SCREEN_UP)
         move(v, 0, 1);
-    else if (key == TERMINAL_DOWN)
+    else if (key == SCREEN_DOWN)
         move(v, 1, 0);
-    else if (key == TERMINAL_PAGE_UP)
+    else if (key == SCREEN_PAGE_UP)
         move(v, 0, v->page);
-    else if (key == TERMINAL_PAGE_DOWN)
+    else if (key == SCREEN_PAGE_DOWN)
         move(v, v->page, 0);
-    else if (key == TERMINAL_HOME)
+    else if (key == SCREEN_HOME)
         move(v, 0, SIZE_MAX);
-    else if (key == TERMINAL_END)
+    else if (key == SCREEN_END)
         move(v, SIZE_MAX, 0);
 }
 
@@ -201,11 +201,11 @@ static int run(struct view *v, uint64_t delay, bool *ret_terminal) {
         if (r < 0)
             return r;
         int key = screen_key(next - now);
-        if (key == TERMINAL_GONE || (key == 'q' && !v->asking))
+        if (key == SCREEN_GONE || (key == 'q' && !v->asking))
             return 0;
-        if (v->asking && key != TERMINAL_NOTHING)
+        if (v->asking && key != SCREEN_NOTHING)
             answer_key(v, key);
-        else if (key != TERMINAL_NOTHING)
+        else if (key != SCREEN_NOTHING)
             view_key(v, key);
     }
 }
