@@ -191,14 +191,21 @@ static void refill(struct forksrv_zygote *z, const struct job *job) {
         (void)speak_spares(z);
 }
 
-static void no_spare_any_more(struct forksrv_zygote *z, pid_t pid) {
-    for (unsigned i = 0; i < z->n_waiting; i++) {
-        if (z->waiting[i] != pid)
-            continue;
-        z->waiting[i] = z->waiting[--z->n_waiting];
-        z->refill_at = now() + z->refill;
-        return;
-    }
+/* n_waiting: it is none of them. */
+static unsigned place_of(const struct forksrv_zygote *z, pid_t pid) {
+    unsigned i = 0;
+    while (i < z->n_waiting && z->waiting[i] != pid)
+        i++;
+    return i;
+}
+
+static bool no_spare_any_more(struct forksrv_zygote *z, pid_t pid) {
+    unsigned i = place_of(z, pid);
+    if (i == z->n_waiting)
+        return false;
+    z->waiting[i] = z->waiting[--z->n_waiting];
+    z->refill_at = now() + z->refill;
+    return true;
 }
 
 static void hear_taken(struct forksrv_zygote *z) {
@@ -207,7 +214,7 @@ static void hear_taken(struct forksrv_zygote *z) {
     while ((n = read(z->taken[0], pids, sizeof pids)) > 0)
         for (size_t i = 0; i < (size_t)n / sizeof pids[0]; i++) {
             z->taken_count++;
-            no_spare_any_more(z, pids[i]);
+            (void)no_spare_any_more(z, pids[i]);
         }
 }
 
@@ -215,8 +222,9 @@ static uint64_t usec(struct timeval t) {
     return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_usec;
 }
 
-/* Told before it is reaped: should we end in between, the server still finds it. */
-static bool reap_one(struct forksrv_zygote *z) {
+/* Told before it is reaped: should we end in between, the server still finds it. One that we took for a waiting spare may have
+ * been taken since we looked: then it said so before it ended. */
+static bool reap_one(struct forksrv_zygote *z, bool *spare_ended) {
     siginfo_t info;
     struct rusage u;
     info.si_pid = 0;
@@ -230,7 +238,9 @@ static bool reap_one(struct forksrv_zygote *z) {
         [RUSAGE_NIVCSW] = (uint64_t)u.ru_nivcsw,
     };
     enum end_kind kind = info.si_code == CLD_EXITED ? END_EXITED : info.si_code == CLD_DUMPED ? END_DUMPED : END_KILLED;
-    no_spare_any_more(z, info.si_pid);
+    if (place_of(z, info.si_pid) < z->n_waiting)
+        hear_taken(z);
+    *spare_ended |= no_spare_any_more(z, info.si_pid);
     (void)speak_ended(z, info.si_pid, kind, info.si_status, usage);
     (void)waitid(P_PID, (id_t)info.si_pid, &info, WEXITED | WNOHANG);
     return true;
@@ -273,8 +283,8 @@ int forksrv_zygote_run(struct forksrv_zygote *z, int (*work)(int argc, char **ar
         }
         hear_taken(z);
         bool spare_ended = false;
-        for (unsigned before = z->n_waiting; reap_one(z); before = z->n_waiting)
-            spare_ended |= z->n_waiting < before;
+        while (reap_one(z, &spare_ended)) {
+        }
         refill(z, &job);
         r = wait_for_work(z);
         /* With spares waiting it is theirs to read; but when one of them ended, the server may have told all of them to. */
