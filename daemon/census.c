@@ -56,6 +56,7 @@ static void put_zygote(struct answer *a) {
     put_process(a);
     number(a, "workers", z->n_workers - z->n_waiting);
     number(a, "waiting", z->n_waiting);
+    number(a, "forking", z->current != NULL ? z->current->n_sent : 0);
     number(a, "forks", z->forks);
     number(a, "starts", z->starts);
     number(a, "limit.workers", z->declaration.max_workers);

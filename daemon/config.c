@@ -46,6 +46,7 @@ static void set_cpython_zygote(struct settings_reading *r, void *target, const c
 
 static const struct setting settings[] = {
 #define SEC UINT64_C(1000000)
+#define MIB UINT64_C(1048576)
 #define SETTING(section, name, type, field, ...)                                                                                 \
     { section, name, type, offsetof(struct config, field), __VA_ARGS__, NULL, NULL }
     SETTING("Listener", "HandshakeTimeoutSec", SETTING_SPAN, handshake_timeout, 5 * SEC, SEC / 10, 600 * SEC),
@@ -55,10 +56,18 @@ static const struct setting settings[] = {
     SETTING("Sessions", "MaxSessions", SETTING_COUNT, max_sessions, 512, 1, 65536),
     SETTING("Workers", "MaxWorkers", SETTING_COUNT, max_workers, 8192, 1, 1048576),
     SETTING("Workers", "MaxWorkersPerSession", SETTING_COUNT, max_workers_per_session, 4096, 1, 1048576),
+    SETTING("Workers", "MaxStartsPerSec", SETTING_COUNT, max_starts_per_sec, 0, 0, 1000000),
+    SETTING("Workers", "StartsBurst", SETTING_COUNT, starts_burst, 100, 1, 1000000),
     SETTING("Workers", "GraceSec", SETTING_SPAN, grace, 5 * SEC, 0, 3600 * SEC),
     SETTING("Workers", "KeepEnds", SETTING_COUNT, keep_ends, 1024, 0, 65536),
     SETTING("Workers", "KeepEndsSec", SETTING_SPAN, keep_ends_time, 600 * SEC, 0, 30 * 86400 * SEC),
     {"Workers", "CPythonZygote", SETTING_OWN, 0, 0, 0, 0, NULL, set_cpython_zygote},
+    SETTING("Requests", "MaxWaiting", SETTING_COUNT, max_waiting, 8192, 1, 1048576),
+    SETTING("Requests", "MaxWaitingPerSession", SETTING_COUNT, max_waiting_per_session, 4096, 1, 1048576),
+    SETTING("Requests", "MaxMemory", SETTING_SIZE, max_memory, 256 * MIB, 8 * MIB, 1048576 * MIB),
+    SETTING("Requests", "MaxMemoryPerSession", SETTING_SIZE, max_memory_per_session, 64 * MIB, 8 * MIB, 1048576 * MIB),
+    SETTING("Requests", "MaxFds", SETTING_COUNT, max_fds, 131072, 256, 1048576),
+    SETTING("Requests", "MaxFdsPerSession", SETTING_COUNT, max_fds_per_session, 32768, 256, 1048576),
     SETTING("Daemon", "IdleExitSec", SETTING_SPAN, idle_exit, 300 * SEC, 0, 30 * 86400 * SEC),
 };
 enum { SETTINGS = sizeof settings / sizeof settings[0] };

@@ -23,10 +23,16 @@ struct config {
     /* [Workers] */
     uint64_t max_workers;
     uint64_t max_workers_per_session;
+    uint64_t max_starts_per_sec; /* 0: as many as come */
+    uint64_t starts_burst;
     uint64_t grace;
     uint64_t keep_ends;                    /* how many ends of detached workers are kept, */
     uint64_t keep_ends_time;               /* and how long */
     char cpython_zygote[LIMIT_ZYGOTE + 1]; /* that serves fork requests of CPython's multiprocessing; "": none */
+    /* [Requests] */
+    uint64_t max_waiting, max_waiting_per_session;
+    uint64_t max_memory, max_memory_per_session; /* bytes */
+    uint64_t max_fds, max_fds_per_session;
     /* [Daemon] */
     uint64_t idle_exit; /* 0: never */
 };

@@ -7,6 +7,8 @@
 #include <sys/types.h>
 #include <systemd/sd-event.h>
 
+#include "daemon/admit.h"
+#include "daemon/bucket.h"
 #include "daemon/cgroup.h"
 #include "daemon/config.h"
 #include "daemon/key.h"
@@ -22,11 +24,13 @@ struct starter;
 struct swept;
 struct zygote;
 struct incarnation;
+struct waiting;
 
 TAILQ_HEAD(session_list, session);
 TAILQ_HEAD(worker_list, worker);
 TAILQ_HEAD(zygote_list, zygote);
 TAILQ_HEAD(incarnation_list, incarnation);
+TAILQ_HEAD(waiting_list, waiting);
 
 enum { LISTENERS_MAX = 8 };
 
@@ -56,8 +60,7 @@ struct daemon {
     unsigned n_peers;
     sd_event_source *deadline; /* of the oldest peer */
     sd_event_source *pause;    /* the listeners wait for failure tokens */
-    uint64_t failure_tokens;   /* in millionths */
-    uint64_t failure_time;
+    struct bucket failures;    /* FAILURE_BURST, FAILURE_RATE */
 
     /* session.c */
     struct session_list sessions;
@@ -67,6 +70,18 @@ struct daemon {
     struct session_list dirty; /* have answers to send */
     sd_event_source *turn, *flush;
     unsigned unflushed; /* dispatches since the first answer that waits */
+
+    /* admit.c */
+    struct bucket starts; /* MaxStartsPerSec= */
+    struct load load;     /* what all requests hold that wait */
+
+    /* slots.c */
+    struct waiting_list waiting; /* for a slot, oldest first */
+    unsigned n_waiting;
+    sd_event_source *serve, *serve_later;
+    uint64_t serve_at;           /* what serve_later is set to; 0: it is not */
+    bool slots_stale;            /* something has changed since they were tried */
+    struct waiting *served_next; /* while they are tried; NULL */
 
     /* worker.c */
     struct worker **table; /* owned; hash by id */

@@ -32,6 +32,7 @@ struct attempt {
     bool stock;            /* of CPython's own client: there is nothing but fds */
     struct worker *worker; /* half built until the end */
     struct fork_request *request;
+    struct refusal refusal; /* by a limit, and then nothing has been done */
     enum stage stage;
     char text[LIMIT_TEXT];
 };
@@ -40,6 +41,11 @@ static int fail(struct attempt *a, enum stage stage, int error, const char *what
     a->stage = stage;
     snprintf(a->text, sizeof a->text, "%s: %s", stage_name(stage), what != NULL ? what : strerror(-error));
     return error;
+}
+
+static int refused(struct attempt *a) {
+    char text[REFUSAL_TEXT];
+    return fail(a, STAGE_LIMIT, a->refusal.error, refusal_text(&a->refusal, text));
 }
 
 /* ---- the life of a request ---- */
@@ -53,6 +59,7 @@ void fork_request_free(struct fork_request *r) {
         TAILQ_REMOVE(&r->worker->zygote->waiting, r, link);
         r->worker->zygote->n_waiting--;
     }
+    load_remove(r->worker->d, r->worker->session, &r->load);
     for (unsigned i = 0; i < r->n_fds; i++)
         close_fd(r->fds[i]);
     close_fd(r->channel);
@@ -166,6 +173,8 @@ static int make_request(struct attempt *a, int *fds, unsigned n_fds) {
     r->worker = a->worker;
     r->channel = -1;
     a->worker->request = a->request = r;
+    r->load = launch_load(a->m, n_fds + MORE_FDS);
+    load_add(a->s->d, a->worker->session, &r->load);
     for (; r->n_fds < n_fds; r->n_fds++)
         r->fds[r->n_fds] = steal_fd(&fds[r->n_fds]);
     wire_buf_init(&buf, 2 * LIMIT_FRAME);
@@ -192,18 +201,19 @@ static int check_zygote(struct attempt *a) {
         return fail(a, STAGE_ZYGOTE, r, what);
     if (a->z->n_workers < a->z->declaration.max_workers)
         return 0;
-    a->s->d->counters.limits_hit++;
-    snprintf(what, sizeof what, "MaxWorkers=%llu of zygote %s is reached, try again later",
-             (unsigned long long)a->z->declaration.max_workers, name);
-    log_line(LOG_WARNING, LOG_KIND_LIMIT, &a->s->peer, "a worker was refused: %s", what);
-    return fail(a, STAGE_LIMIT, -EAGAIN, what);
+    refusal_set(&a->refusal, "MaxWorkers=%llu of zygote %s is reached", (unsigned long long)a->z->declaration.max_workers, name);
+    return refused(a);
+}
+
+/* A zygote may take minutes to be warm, and what is asked of it meanwhile is held here. */
+static int check_load(struct attempt *a, unsigned n_fds) {
+    const struct load load = launch_load(a->m, n_fds + MORE_FDS);
+    return load_may_add(a->s->d, a->stock ? NULL : a->s, &load, &a->refusal) < 0 ? refused(a) : 0;
 }
 
 static int check(struct attempt *a, unsigned n_fds) {
-    char what[LAUNCH_WHAT];
-    int r = launch_may(a->s, what);
-    if (r < 0)
-        return fail(a, STAGE_LIMIT, r, what);
+    if (admit(a->s, &a->refusal) < 0)
+        return refused(a);
     if (a->m->unsupported)
         return fail(a, STAGE_REQUEST, -ENOTSUP, "an attribute that this version does not know is required");
     uint32_t flags = message_u32(a->m, ATTR_SPAWN_FLAGS, 0);
@@ -212,12 +222,13 @@ static int check(struct attempt *a, unsigned n_fds) {
     if ((flags & SPAWN_CONTROLLING_TERMINAL) && (flags & SPAWN_PROCESS_GROUP))
         return fail(a, STAGE_REQUEST, -EINVAL, "SPAWN_FLAGS asks for a controlling terminal without a session of its own");
     const char *why = NULL;
-    r = handover_check(a->s->d, a->m, &why);
+    int r = handover_check(a->s->d, a->m, &why);
     if (r < 0)
         return fail(a, STAGE_REQUEST, r, why);
     if (n_fds + MORE_FDS > LIMIT_FDS)
         return fail(a, STAGE_REQUEST, -E2BIG, "at most 250 file descriptors can go to a zygote's worker");
-    return check_zygote(a);
+    r = check_zygote(a);
+    return r < 0 ? r : check_load(a, n_fds);
 }
 
 /* For people: a script's name, or "-m name". */
@@ -240,6 +251,7 @@ static int attempt(struct attempt *a, int *fds, unsigned n_fds) {
     /* A connection of CPython's client ends before its process begins. */
     if (worker_new(a->s->d, a->stock ? NULL : a->s, &a->worker) < 0)
         return fail(a, STAGE_REQUEST, -ENOMEM, NULL);
+    admit_started(a->s->d);
     a->worker->zygote = a->z;
     a->z->n_workers++;
     if (a->stock && (a->worker->exit_pipe = fcntl(fds[STOCK_STATUS], F_DUPFD_CLOEXEC, 3)) < 0)
@@ -264,6 +276,8 @@ static int attempt(struct attempt *a, int *fds, unsigned n_fds) {
 }
 
 static void give_up(struct attempt *a, int error) {
+    if (a->stage == STAGE_LIMIT)
+        admit_refused(a->s, a->text);
     if (a->worker == NULL)
         return;
     report_failed_watchers(a->worker, a->stage, -error, a->text);
@@ -272,18 +286,23 @@ static void give_up(struct attempt *a, int error) {
     worker_free(a->worker);
 }
 
-void fork_launch(struct session *s, const struct message *m, int *fds, unsigned n_fds) {
+bool fork_launch(struct session *s, const struct message *m, int *fds, unsigned n_fds, struct refusal *ret_refusal) {
     struct attempt a = {.s = s, .m = m};
     int r = attempt(&a, fds, n_fds);
+    if (ret_refusal != NULL && refusal_may_pass(&a.refusal)) {
+        *ret_refusal = a.refusal;
+        return true;
+    }
     for (unsigned i = 0; i < n_fds; i++)
         close_fd(fds[i]);
     if (r >= 0) {
         zygote_request(a.z, a.request);
-        return;
+        return false;
     }
     s->d->counters.failed++;
     report_failed(s, m->serial, NULL, a.stage, -r, a.text);
     give_up(&a, r);
+    return false;
 }
 
 int fork_launch_stock(struct session *s, int *fds, unsigned n_fds, char ret_text[LIMIT_TEXT]) {
@@ -305,16 +324,25 @@ int fork_launch_stock(struct session *s, int *fds, unsigned n_fds, char ret_text
 
 /* ---- forked without being asked by us ---- */
 
+/* It can be told nothing but to end, so that of those that come too fast none is refused. */
+static bool may_be_born(const struct session *s, const struct zygote *z) {
+    struct refusal refusal = {0};
+    char text[REFUSAL_TEXT];
+    if (admit_place(s, &refusal) == 0 && z->n_workers >= z->declaration.max_workers)
+        refusal_set(&refusal, "MaxWorkers=%llu of zygote %s is reached", (unsigned long long)z->declaration.max_workers, z->name);
+    if (refusal.error == -EAGAIN)
+        admit_refused(s, refusal_text(&refusal, text));
+    return refusal.error == 0;
+}
+
 struct worker *fork_born(struct incarnation *i, const struct message *m) {
     struct zygote *z = i->zygote;
     struct session *s = i->derived->session;
-    char what[LAUNCH_WHAT];
     const char *why;
     struct worker *w;
-    if (s == NULL || s->ending || launch_may(s, what) < 0 || z->n_workers >= z->declaration.max_workers)
+    if (s == NULL || s->ending || !may_be_born(s, z) || worker_new(i->d, s, &w) < 0)
         return NULL;
-    if (worker_new(i->d, s, &w) < 0)
-        return NULL;
+    admit_started(i->d);
     w->zygote = z;
     z->n_workers++;
     if (launch_describe(w, m, i->derived->program, "/", &why) >= 0) {

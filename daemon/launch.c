@@ -19,6 +19,7 @@
 #include "daemon/oom.h"
 #include "daemon/reaper.h"
 #include "daemon/report.h"
+#include "daemon/slots.h"
 #include "daemon/start.h"
 #include "daemon/sweep.h"
 #include "daemon/worker.h"
@@ -59,6 +60,7 @@ const struct plan_base *launch_base(const struct daemon *d) {
 }
 
 void launch_done(struct daemon *d) {
+    slots_done(d);
     crowd_done(d);
     starter_free(d->starter);
     d->starter = NULL;
@@ -74,8 +76,9 @@ struct attempt {
     const struct message *m;
     struct plan *plan;     /* owned until the start */
     struct worker *worker; /* half built until the end */
-    int fds[LIMIT_FDS];    /* owned */
+    int *fds;              /* borrowed */
     unsigned n_fds;
+    struct refusal refusal; /* by a limit, and then nothing has been done */
     enum stage stage;
     char text[LIMIT_TEXT];
 };
@@ -86,28 +89,33 @@ static int fail(struct attempt *a, enum stage stage, int error, const char *what
     return error;
 }
 
-int launch_may(struct session *s, char ret_what[LAUNCH_WHAT]) {
-    struct daemon *d = s->d;
-    if (d->stopping) {
-        snprintf(ret_what, LAUNCH_WHAT, "this instance is being stopped and starts nothing new");
-        return -ESHUTDOWN;
-    }
-    if (d->n_workers >= d->config.max_workers)
-        snprintf(ret_what, LAUNCH_WHAT, "MaxWorkers=%llu is reached, try again later", (unsigned long long)d->config.max_workers);
-    else if (s->n_workers >= d->config.max_workers_per_session)
-        snprintf(ret_what, LAUNCH_WHAT, "MaxWorkersPerSession=%llu is reached, try again later",
-                 (unsigned long long)d->config.max_workers_per_session);
-    else
-        return 0;
-    d->counters.limits_hit++;
-    log_line(LOG_WARNING, LOG_KIND_LIMIT, &s->peer, "a worker was refused: %s", ret_what);
-    return -EAGAIN;
+static int refused(struct attempt *a) {
+    char text[REFUSAL_TEXT];
+    return fail(a, STAGE_LIMIT, a->refusal.error, refusal_text(&a->refusal, text));
+}
+
+static int refuse_soon(struct attempt *a) {
+    a->refusal.again = SLOT_RETRY_USEC;
+    return refused(a);
 }
 
 static int check_limits(struct attempt *a) {
-    char what[LAUNCH_WHAT];
-    int r = launch_may(a->s, what);
-    return r < 0 ? fail(a, STAGE_LIMIT, r, what) : 0;
+    struct daemon *d = a->s->d;
+    if (admit(a->s, &a->refusal) < 0)
+        return refused(a);
+    if (!starter_has_room(d->starter)) {
+        refusal_set(&a->refusal, "%d workers have not come to their exec yet: that many may be starting at once", START_SLOTS);
+        return refuse_soon(a);
+    }
+    if (message_has(a->m, ATTR_GATE) && (d->n_gated >= GATES || a->s->n_gated >= GATES_OF_SESSION)) {
+        refusal_set(&a->refusal, "too many workers wait at their gates: 64 of a session, 256 of all");
+        return refuse_soon(a);
+    }
+    return 0;
+}
+
+struct load launch_load(const struct message *m, unsigned n_fds) {
+    return (struct load){1, n_fds, LOAD_REQUEST + (uint64_t)(m->end - m->start)};
 }
 
 static uint64_t wall_clock(void) {
@@ -273,14 +281,13 @@ static int attempt(struct attempt *a) {
     a->stage = STAGE_REQUEST;
     if (r < 0)
         return r;
-    if (a->plan->gate >= 0 && (a->s->d->n_gated >= GATES || a->s->n_gated >= GATES_OF_SESSION))
-        return fail(a, STAGE_LIMIT, -EAGAIN, "too many workers wait at their gates: 64 of a session, 256 of all");
     const char *what = NULL;
     r = handover_check(a->s->d, a->m, &what);
     if (r < 0)
         return fail(a, STAGE_REQUEST, r, what);
     if (worker_new(a->s->d, a->s, &a->worker) < 0)
         return fail(a, STAGE_REQUEST, -ENOMEM, NULL);
+    admit_started(a->s->d);
     r = fill_worker(a);
     if (r >= 0)
         r = start(a);
@@ -289,7 +296,17 @@ static int attempt(struct attempt *a) {
     return r;
 }
 
+void launch_refuse(struct session *s, uint32_t serial, int error, const char *what) {
+    char text[REFUSAL_TEXT + 16];
+    snprintf(text, sizeof text, "%s: %s", stage_name(STAGE_LIMIT), what);
+    s->d->counters.failed++;
+    admit_refused(s, text);
+    report_failed(s, serial, NULL, STAGE_LIMIT, error, text);
+}
+
 static void give_up(struct attempt *a, int error) {
+    if (a->stage == STAGE_LIMIT)
+        admit_refused(a->s, a->text);
     a->s->d->counters.failed++;
     report_failed(a->s, a->m->serial, NULL, a->stage, -error, a->text);
     if (a->worker == NULL)
@@ -300,20 +317,42 @@ static void give_up(struct attempt *a, int error) {
     worker_free(a->worker);
 }
 
-int launch(struct session *s, const struct message *m) {
-    struct attempt a = {.s = s, .m = m};
-    a.n_fds = message_fds(m);
-    if (fd_queue_take(&s->fds, a.n_fds, a.fds) < 0)
-        return -EBADMSG;
-    if (message_has(m, ATTR_ZYGOTE)) {
-        fork_launch(s, m, a.fds, a.n_fds);
-        return 0;
-    }
+static bool launch_exec(struct session *s, const struct message *m, int *fds, unsigned n_fds, struct refusal *ret_refusal) {
+    struct attempt a = {.s = s, .m = m, .fds = fds, .n_fds = n_fds};
     int r = attempt(&a);
+    if (ret_refusal != NULL && refusal_may_pass(&a.refusal)) {
+        *ret_refusal = a.refusal;
+        return true;
+    }
     if (r < 0)
         give_up(&a, r);
     free(a.plan);
-    for (unsigned i = 0; i < a.n_fds; i++)
-        close_fd(a.fds[i]);
+    for (unsigned i = 0; i < n_fds; i++)
+        close_fd(fds[i]);
+    return false;
+}
+
+bool launch_try(struct session *s, const struct message *m, int *fds, unsigned n_fds, struct refusal *ret_refusal) {
+    if (message_has(m, ATTR_ZYGOTE))
+        return fork_launch(s, m, fds, n_fds, ret_refusal);
+    return launch_exec(s, m, fds, n_fds, ret_refusal);
+}
+
+int launch(struct session *s, const struct message *m) {
+    int fds[LIMIT_FDS];
+    struct refusal refusal;
+    unsigned n_fds = message_fds(m);
+    if (fd_queue_take(&s->fds, n_fds, fds) < 0)
+        return -EBADMSG;
+    /* Those that wait have been here first. */
+    slots_serve(s->d);
+    if (s->ending) {
+        for (unsigned i = 0; i < n_fds; i++)
+            close_fd(fds[i]);
+        return 0;
+    }
+    bool waits = message_u64(m, ATTR_SLOT_WAIT, 0) > 0;
+    if (launch_try(s, m, fds, n_fds, waits ? &refusal : NULL))
+        slots_wait(s, m, fds, n_fds, &refusal);
     return 0;
 }

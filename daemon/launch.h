@@ -14,12 +14,17 @@ void launch_done(struct daemon *d);
 /* Takes the message's fds from s->fds. -EBADMSG: the session ends. All other failures are answered. */
 int launch(struct session *s, const struct message *m);
 
+/* The same with fds that are the caller's. True: a limit refuses it now, which ret_refusal names, and nothing was taken or
+ * answered. Otherwise it is answered, or will be, and the fds are closed. ret_refusal NULL: it is answered in any case. */
+bool launch_try(struct session *s, const struct message *m, int *fds, unsigned n_fds, struct refusal *ret_refusal);
+
+/* Answers one that a limit refuses. error: positive. */
+void launch_refuse(struct session *s, uint32_t serial, int error, const char *what);
+
 /* ---- what both engines do ---- */
 
-enum { LAUNCH_WHAT = 160 };
-
-/* Whether one more worker may be started for this session. Otherwise -EAGAIN or -ESHUTDOWN, and what forbids it. */
-int launch_may(struct session *s, char ret_what[LAUNCH_WHAT]);
+/* What a request holds while it waits. */
+struct load launch_load(const struct message *m, unsigned n_fds);
 
 /* What the daemon itself keeps of the request. ret_what: what is wrong with it, static; NULL: the errno says it. */
 int launch_describe(struct worker *w, const struct message *m, const char *program, const char *cwd, const char **ret_what);

@@ -14,6 +14,7 @@
 #include "daemon/limits.h"
 #include "daemon/listener.h"
 #include "daemon/session.h"
+#include "daemon/slots.h"
 #include "daemon/sweep.h"
 #include "daemon/worker.h"
 #include "daemon/zygote.h"
@@ -62,6 +63,8 @@ static void stop(struct daemon *d, const char *why) {
     listener_stop(d);
     while ((s = TAILQ_FIRST(&d->peers)) != NULL)
         authenticate_drop(s);
+    slots_changed(d);
+    slots_serve(d);
     zygotes_stop(d);
     for (w = TAILQ_FIRST(&d->live); w != NULL; w = next) {
         next = TAILQ_NEXT(w, link);
@@ -122,6 +125,7 @@ static void check_idle(struct daemon *d) {
 
 void life_changed(struct daemon *d) {
     int enabled;
+    slots_changed(d);
     if (d->stopping) {
         if (d->n_workers == 0 && zygotes_running(d) == 0)
             sd_event_source_set_enabled(d->leave, SD_EVENT_ONESHOT);

@@ -40,6 +40,10 @@ enum {
 
     /* Stack of a child between clone and exec. It only makes system calls. */
     START_STACK = 16 * 1024,
+    /* Requests that waited for a slot and are started before others have their turn. */
+    SLOT_BATCH = 16,
+    /* How soon one is tried again that waits for the next two: nobody tells when there is room. */
+    SLOT_RETRY_USEC = 50 * 1000,
     /* Children between clone and exec at the same time. One can hang there for as long as a file system does. */
     START_SLOTS = 512,
     /* Of these, for workers that wait at a gate, which their clients may never open. */

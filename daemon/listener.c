@@ -23,17 +23,14 @@ static void set_listening(struct daemon *d, bool on) {
 
 /* ---- failures cost tokens; without any, the listener rests for a moment ---- */
 
-enum { TOKEN = 1000000 };
-
-static void refill(struct daemon *d) {
-    uint64_t now = daemon_now(d), gain = (now - d->failure_time) * FAILURE_RATE;
-    uint64_t most = (uint64_t)FAILURE_BURST * TOKEN;
-    d->failure_time = now;
-    d->failure_tokens = gain >= most - d->failure_tokens ? most : d->failure_tokens + gain;
+void listener_failure(struct daemon *d) {
+    if (!bucket_take(&d->failures, FAILURE_BURST))
+        bucket_empty(&d->failures, FAILURE_BURST);
 }
 
-void listener_failure(struct daemon *d) {
-    d->failure_tokens -= d->failure_tokens < TOKEN ? d->failure_tokens : TOKEN;
+uint64_t listener_failures_left(struct daemon *d) {
+    bucket_refill(&d->failures, daemon_now(d), FAILURE_RATE);
+    return bucket_left(&d->failures, FAILURE_BURST);
 }
 
 static int on_pause_over(sd_event_source *source, uint64_t time, void *data) {
@@ -45,8 +42,7 @@ static int on_pause_over(sd_event_source *source, uint64_t time, void *data) {
 }
 
 static bool may_accept(struct daemon *d) {
-    refill(d);
-    if (d->failure_tokens >= TOKEN)
+    if (listener_failures_left(d) > 0)
         return true;
     if (daemon_timer(d, &d->pause, FAILURE_PAUSE_USEC, on_pause_over, d) >= 0)
         set_listening(d, false);
@@ -150,7 +146,7 @@ static int on_connection(sd_event_source *source, int listener, uint32_t revents
         if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)) {
             log_line(LOG_ERR, LOG_KIND_RESOURCE, NULL, "cannot accept a connection: %s; the next try comes in a moment",
                      strerror(errno));
-            d->failure_tokens = 0;
+            bucket_empty(&d->failures, FAILURE_BURST);
             if (daemon_timer(d, &d->pause, FAILURE_PAUSE_USEC, on_pause_over, d) >= 0)
                 set_listening(d, false);
         }
@@ -180,8 +176,6 @@ int listener_add(struct daemon *d, int fd) {
     }
     sd_event_source_set_io_fd_own(source, true);
     d->listeners[d->n_listeners++] = source;
-    d->failure_tokens = (uint64_t)FAILURE_BURST * TOKEN;
-    d->failure_time = daemon_now(d);
     return 0;
 }
 

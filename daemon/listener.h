@@ -9,3 +9,5 @@ int listener_add(struct daemon *d, int fd);
 void listener_stop(struct daemon *d);
 /* One handshake has failed, in whatever way. */
 void listener_failure(struct daemon *d);
+/* How many more may fail before new connections have to wait. */
+uint64_t listener_failures_left(struct daemon *d);

@@ -18,6 +18,7 @@
 #include "daemon/listener.h"
 #include "daemon/report.h"
 #include "daemon/request.h"
+#include "daemon/slots.h"
 #include "daemon/worker.h"
 #include "daemon/zygote.h"
 #include "protocol/frame.h"
@@ -71,6 +72,7 @@ static void leave_lists(struct session *s) {
 void session_free(struct session *s) {
     struct daemon *d = s->d;
     leave_lists(s);
+    slots_session_gone(s);
     zygote_session_gone(s);
     worker_session_gone(s);
     sd_event_source_disable_unref(s->io);
@@ -285,6 +287,7 @@ void session_end(struct session *s) {
         return;
     s->ending = true;
     own_lent_fds(s);
+    slots_session_gone(s);
     zygote_session_gone(s);
     worker_session_gone(s);
     session_dirty(s);
@@ -407,6 +410,7 @@ int session_sources(struct daemon *d) {
     TAILQ_INIT(&d->sessions);
     TAILQ_INIT(&d->busy);
     TAILQ_INIT(&d->dirty);
+    TAILQ_INIT(&d->waiting);
     int r = sd_event_add_defer(d->event, &d->turn, on_turn, d);
     if (r >= 0)
         r = sd_event_source_set_enabled(d->turn, SD_EVENT_OFF);

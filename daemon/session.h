@@ -42,6 +42,8 @@ struct session {
     LIST_HEAD(, waiter) waiters; /* owned: for workers of others */
     unsigned n_gated;            /* see worker_at_gate */
     unsigned n_waiters;
+    struct load load;      /* what its requests hold that wait */
+    unsigned n_waiting;    /* of these: for a slot */
     uint32_t watch_serial; /* 0: does not watch */
     uint64_t watch_lost;
     bool ending;             /* closed once `out` is sent, or at the latest by `linger` */

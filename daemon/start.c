@@ -148,6 +148,17 @@ void starter_collect(struct starter *s) {
     }
 }
 
+bool starter_has_room(struct starter *s) {
+    if (s->n_free == 0)
+        starter_collect(s);
+    return s->n_free > 0;
+}
+
+unsigned starter_busy(struct starter *s) {
+    starter_collect(s);
+    return START_SLOTS - s->n_free;
+}
+
 bool starter_has_own_fds(const struct slot *slot, uint64_t owner) {
     return slot->owner != owner || __atomic_load_n(&slot->unshared, __ATOMIC_ACQUIRE) != 0 ||
            __atomic_load_n(&slot->tid, __ATOMIC_ACQUIRE) == 0;

@@ -35,5 +35,9 @@ bool starter_is_starting(const struct slot *slot, uint64_t owner);
 /* Whether the child of a plan with `cut` has made its own table of fds, so that ours may change. */
 bool starter_has_own_fds(const struct slot *slot, uint64_t owner);
 
+/* Whether one more could be started. Cheap. */
+bool starter_has_room(struct starter *s);
+unsigned starter_busy(struct starter *s);
+
 /* Frees the plans of children that have gone on to exec since. Cheap. */
 void starter_collect(struct starter *s);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The instance's state in numbers: what `forksrv status` shows. */
+/* The instance's state in numbers: what `forksrv status` shows. Every limit is there by its name, and how much of it is used; of
+ * one for each session, by the session that uses most. */
 #include <unistd.h>
 
 #include "daemon/limits.h"
+#include "daemon/listener.h"
 #include "daemon/report.h"
 #include "daemon/start.h"
 #include "daemon/zygote.h"
@@ -23,6 +25,55 @@ static void text(struct answer *a, const char *key, const char *v) {
     message_put_str(&a->m, ATTR_KEY, key);
     message_put_str(&a->m, ATTR_TEXT, v);
     message_close_record(&a->m);
+}
+
+/* The most that one session has, and all of them together. */
+struct use {
+    uint64_t workers, at_gates, waits, answers, answer_fds, all_answers;
+    struct load load;
+};
+
+static void at_least(uint64_t *most, uint64_t v) {
+    if (v > *most)
+        *most = v;
+}
+
+static struct use measure(const struct daemon *d) {
+    struct use u = {0};
+    const struct session *s;
+    TAILQ_FOREACH(s, &d->sessions, link) {
+        at_least(&u.workers, s->n_workers);
+        at_least(&u.at_gates, s->n_gated);
+        at_least(&u.waits, s->n_waiters);
+        at_least(&u.answers, wire_buf_len(&s->out));
+        at_least(&u.answer_fds, s->n_out_fds);
+        at_least(&u.load.bytes, s->load.bytes);
+        u.load.requests = s->load.requests > u.load.requests ? s->load.requests : u.load.requests;
+        u.load.fds = s->load.fds > u.load.fds ? s->load.fds : u.load.fds;
+        u.all_answers += wire_buf_len(&s->out);
+    }
+    return u;
+}
+
+static void put_use(struct answer *a, struct daemon *d) {
+    const struct use u = measure(d);
+    number(a, "workers.most-of-a-session", u.workers);
+    number(a, "workers.starting", starter_busy(d->starter));
+    number(a, "workers.at-gates", d->n_gated);
+    number(a, "workers.at-gates-most-of-a-session", u.at_gates);
+    number(a, "workers.starts-left", admit_starts_left(d));
+    number(a, "requests.waiting", d->load.requests);
+    number(a, "requests.waiting-for-slot", d->n_waiting);
+    number(a, "requests.waiting-most-of-a-session", u.load.requests);
+    number(a, "requests.bytes", d->load.bytes);
+    number(a, "requests.bytes-most-of-a-session", u.load.bytes);
+    number(a, "requests.fds", d->load.fds);
+    number(a, "requests.fds-most-of-a-session", u.load.fds);
+    number(a, "sessions.waits-most-of-a-session", u.waits);
+    number(a, "answers.bytes", u.all_answers);
+    number(a, "answers.bytes-most-of-a-session", u.answers);
+    number(a, "answers.fds-most-of-a-session", u.answer_fds);
+    number(a, "connections.failures-left", listener_failures_left(d));
 }
 
 static void put_counters(struct answer *a, const struct daemon *d) {
@@ -50,16 +101,41 @@ static void put_counters(struct answer *a, const struct daemon *d) {
 static void put_limits(struct answer *a, const struct config *c) {
     number(a, "limit.workers", c->max_workers);
     number(a, "limit.workers-per-session", c->max_workers_per_session);
+    number(a, "limit.starts-per-second", c->max_starts_per_sec > 0 ? c->max_starts_per_sec : UINT64_MAX);
+    number(a, "limit.starts-at-once", c->max_starts_per_sec > 0 ? c->starts_burst : UINT64_MAX);
+    number(a, "limit.waiting", c->max_waiting);
+    number(a, "limit.waiting-per-session", c->max_waiting_per_session);
+    number(a, "limit.request-bytes", c->max_memory);
+    number(a, "limit.request-bytes-per-session", c->max_memory_per_session);
+    number(a, "limit.request-fds", c->max_fds);
+    number(a, "limit.request-fds-per-session", c->max_fds_per_session);
     number(a, "limit.sessions", c->max_sessions);
     number(a, "limit.unauthenticated", c->max_unauthenticated);
     number(a, "limit.unauthenticated-per-user", c->max_unauthenticated_per_user);
     number(a, "limit.handshake-usec", c->handshake_timeout);
-    number(a, "limit.failed-handshakes-per-second", FAILURE_RATE);
-    number(a, "limit.starting", START_SLOTS);
     number(a, "limit.ends-kept", c->keep_ends);
     number(a, "limit.ends-kept-usec", c->keep_ends_time);
     number(a, "setting.grace-usec", c->grace);
     number(a, "setting.idle-exit-usec", c->idle_exit);
+}
+
+static void put_fixed(struct answer *a) {
+    number(a, "limit.failed-handshakes-per-second", FAILURE_RATE);
+    number(a, "limit.failed-handshakes-at-once", FAILURE_BURST);
+    number(a, "limit.starting", START_SLOTS);
+    number(a, "limit.at-gates", GATES);
+    number(a, "limit.at-gates-per-session", GATES_OF_SESSION);
+    number(a, "limit.forking-per-zygote", ZYGOTE_IN_FLIGHT);
+    number(a, "limit.waits-per-session", SESSION_WAITS);
+    number(a, "limit.answer-bytes-per-session", SESSION_OUT_MAX);
+    number(a, "limit.answer-bytes-before-pause", SESSION_OUT_HIGH);
+    number(a, "limit.answer-bytes-before-events-are-lost", SESSION_OUT_WATCH);
+    number(a, "limit.answer-fds-before-pause", SESSION_OUT_FDS);
+    number(a, "limit.message-bytes", LIMIT_FRAME);
+    number(a, "limit.message-fds", LIMIT_FDS);
+    number(a, "limit.arguments-bytes", LIMIT_ARGS);
+    number(a, "limit.arguments", LIMIT_STRINGS);
+    number(a, "limit.mapped-fds", LIMIT_MAPPED_FDS);
 }
 
 void report_status(struct session *s, uint32_t serial) {
@@ -77,7 +153,9 @@ void report_status(struct session *s, uint32_t serial) {
     number(&a, "uid", d->uid);
     number(&a, "uptime-usec", daemon_now(d) - d->started_at);
     put_counters(&a, d);
+    put_use(&a, d);
     put_limits(&a, &d->config);
+    put_fixed(&a);
     if (message_end(&a.m) < 0)
         session_end(s);
     session_dirty(s);

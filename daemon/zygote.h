@@ -34,7 +34,8 @@ struct fork_request {
     bool unwanted;    /* to be ended as soon as it is there */
     uint8_t *message; /* owned: FORK, without a frame */
     size_t size;
-    int channel; /* owned: our end of a derived zygote's socket; -1 */
+    struct load load; /* what it holds, the fds and the message */
+    int channel;      /* owned: our end of a derived zygote's socket; -1 */
     unsigned n_fds;
     int fds[]; /* owned */
 };
@@ -188,8 +189,8 @@ unsigned conversation_spares(const struct incarnation *i);
 
 /* ---- fork.c: requests ---- */
 
-/* SPAWN with a zygote. Takes the message's fds over, n of them. */
-void fork_launch(struct session *s, const struct message *m, int *fds, unsigned n_fds);
+/* SPAWN with a zygote. As launch_try. */
+bool fork_launch(struct session *s, const struct message *m, int *fds, unsigned n_fds, struct refusal *ret_refusal);
 /* A fork request of CPython's own client: nothing but fds, at least 2. Takes them over. */
 int fork_launch_stock(struct session *s, int *fds, unsigned n_fds, char ret_text[LIMIT_TEXT]);
 /* Nothing was started for it: tells so, and frees it with its worker. */

@@ -151,6 +151,7 @@ static const struct {
     [ATTR_CHANNEL] = {U32, 0, 0, IN(FORK)},
     [ATTR_INTO_CGROUP] = {U32, 0, 0, SPEC},
     [ATTR_GATE] = {U32, 0, 0, SPEC},
+    [ATTR_SLOT_WAIT] = {U64, 0, 0, SPEC},
 };
 
 const char *stage_name(enum stage stage) {

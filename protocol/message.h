@@ -106,6 +106,7 @@ enum {
     ATTR_CHANNEL = 0x30,       /* u32: index of the fd that is a derived zygote's socket to the server */
     ATTR_INTO_CGROUP = 0x31,   /* u32: index of the fd of a cgroup to begin in */
     ATTR_GATE = 0x32,          /* u32: index of the fd from which the worker reads a byte before it begins */
+    ATTR_SLOT_WAIT = 0x33,     /* u64, microseconds */
     ATTR_REQUIRED = 0x8000,
 };
 /* Room for every number above; also the highest one that an attribute of this version may have. */

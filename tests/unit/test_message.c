@@ -88,6 +88,7 @@ static const struct {
     {0x30, 'n', {4, -1}, {0, 3, 5, 8, -1}, "FORK"},
     {0x31, 'n', {4, -1}, {0, 3, 5, 8, -1}, "SPAWN FORK"},
     {0x32, 'n', {4, -1}, {0, 3, 5, 8, -1}, "SPAWN FORK"},
+    {0x33, 'n', {8, -1}, {0, 4, 7, 9, -1}, "SPAWN FORK"},
 };
 enum { ATTRS = sizeof attrs / sizeof attrs[0] };
 
@@ -221,7 +222,7 @@ START_TEST(twice) {
 END_TEST
 
 START_TEST(unknown_attributes) {
-    static const unsigned unknown[] = {0x00, 0x04, 0x0f, 0x21, 0x33, 0x37, 0x38, 0x39, 0x100, 0x7fff};
+    static const unsigned unknown[] = {0x00, 0x04, 0x0f, 0x21, 0x34, 0x37, 0x38, 0x39, 0x100, 0x7fff};
     for (size_t i = 0; i < sizeof unknown / sizeof unknown[0]; i++)
         for (int required = 0; required < 2; required++) {
             struct raw raw = raw_message(MSG_SPAWN, 0, 1);
