@@ -29,6 +29,7 @@ static const struct {
     [SPEC_MEMORY_MAX] = {ATTR_MEMORY_MAX, true},
     [SPEC_TASKS_MAX] = {ATTR_TASKS_MAX, true},
     [SPEC_CPU_WEIGHT] = {ATTR_CPU_WEIGHT, true},
+    [SPEC_SLOT_WAIT] = {ATTR_SLOT_WAIT, true},
 };
 
 static uint32_t spawn_flags(const struct forksrv_spec *spec) {
@@ -49,14 +50,17 @@ static void put_rlimits(struct message_writer *w, const struct forksrv_spec *spe
     }
 }
 
-static void put_numbers(struct message_writer *w, const struct forksrv_spec *spec) {
+static void put_numbers(struct message_writer *w, const struct forksrv_spec *spec, uint64_t patience) {
     for (unsigned i = 0; i < SPEC_NUMBERS; i++) {
+        uint64_t v = spec->numbers[i];
         if (!(spec->given & 1u << i))
             continue;
+        if (i == SPEC_SLOT_WAIT && v > patience)
+            v = patience;
         if (numbers[i].wide)
-            message_put_u64(w, numbers[i].attr, spec->numbers[i]);
+            message_put_u64(w, numbers[i].attr, v);
         else
-            message_put_u32(w, numbers[i].attr, (uint32_t)spec->numbers[i]);
+            message_put_u32(w, numbers[i].attr, (uint32_t)v);
     }
 }
 
@@ -90,7 +94,7 @@ static void put_fd(struct message_writer *w, unsigned attr, int fd, int *fds, un
     fds[(*n)++] = fd;
 }
 
-int encode_spawn(struct forksrv *s, const struct forksrv_spec *spec, uint32_t serial) {
+int encode_spawn(struct forksrv *s, const struct forksrv_spec *spec, uint32_t serial, uint64_t patience) {
     int fds[LIMIT_MAPPED_FDS + 2];
     uint32_t index[LIMIT_MAPPED_FDS];
     unsigned n_fds = collect_fds(spec, fds, index);
@@ -111,7 +115,7 @@ int encode_spawn(struct forksrv *s, const struct forksrv_spec *spec, uint32_t se
         message_put_str(&w, ATTR_ZYGOTE | ATTR_REQUIRED, spec->zygote);
     message_put_u32(&w, ATTR_SPAWN_FLAGS, spawn_flags(spec));
     put_rlimits(&w, spec);
-    put_numbers(&w, spec);
+    put_numbers(&w, spec, patience);
     put_fdmap(&w, spec, index);
     put_fd(&w, ATTR_INTO_CGROUP, spec->cgroup, fds, &n_fds);
     put_fd(&w, ATTR_GATE, spec->gate, fds, &n_fds);

@@ -172,6 +172,11 @@ int forksrv_spec_set_ignored_signals(struct forksrv_spec *spec, uint64_t set);
 int forksrv_spec_set_time_limit(struct forksrv_spec *spec, uint64_t usec);
 int forksrv_spec_set_grace(struct forksrv_spec *spec, uint64_t usec);
 
+/* slot_wait: where a limit of the server is reached it keeps the request for so long, until there is room, and then fails it with
+ * -EAGAIN. 0: at once (the default). FORKSRV_FOREVER. Nothing is started for a session that is gone, or for a forksrv_spawn that
+ * ran out of time. A server that has no room to keep the request refuses it at once. */
+int forksrv_spec_set_slot_wait(struct forksrv_spec *spec, uint64_t usec);
+
 /* name: for people, 1 to 64 bytes, no control characters. Need not be unique. */
 int forksrv_spec_set_name(struct forksrv_spec *spec, const char *name);
 
@@ -234,7 +239,7 @@ int forksrv_spec_set_pidfd(struct forksrv_spec *spec, int wanted);
  * failed: -ENOENT for a program that is not there. forksrv_last_stage() tells which stage.
  * With FORKSRV_REPORT_END there is nothing to wait for: a failure is told as after forksrv_submit.
  * -ETIMEDOUT: no report in time; should it still be started, it is killed at once.
- * -EAGAIN: a limit of the server is reached; the text names it. -ENOTCONN: session lost. */
+ * -EAGAIN: a limit of the server is reached; the text names it (see slot_wait). -ENOTCONN: session lost. */
 int forksrv_spawn(struct forksrv *session, const struct forksrv_spec *spec, uint64_t timeout, struct forksrv_worker **ret_worker);
 
 /* forksrv_submit: the same without waiting for anything. The request is queued; forksrv_process() or any

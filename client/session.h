@@ -201,7 +201,8 @@ void greet_done(struct forksrv *s);
 int greet(struct forksrv *s, uint64_t deadline);
 
 /* encode.c */
-int encode_spawn(struct forksrv *s, const struct forksrv_spec *spec, uint32_t serial);
+/* patience: the server keeps it no longer than that for a slot. */
+int encode_spawn(struct forksrv *s, const struct forksrv_spec *spec, uint32_t serial, uint64_t patience);
 
 /* pump.c */
 /* PHASE_GREETING: as far as it goes without waiting. 0, or -ENOTCONN. */

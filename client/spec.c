@@ -269,6 +269,10 @@ int forksrv_spec_set_cpu_weight(struct forksrv_spec *spec, uint64_t weight) {
     return weight > 10000 ? -EINVAL : set_number(spec, SPEC_CPU_WEIGHT, weight, weight != 0);
 }
 
+int forksrv_spec_set_slot_wait(struct forksrv_spec *spec, uint64_t usec) {
+    return set_number(spec, SPEC_SLOT_WAIT, usec, usec != 0);
+}
+
 int forksrv_spec_set_flags(struct forksrv_spec *spec, unsigned flags) {
     if (flags & ~(unsigned)SPEC_FLAGS)
         return -EINVAL;

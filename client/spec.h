@@ -30,6 +30,7 @@ enum spec_number {
     SPEC_MEMORY_MAX,
     SPEC_TASKS_MAX,
     SPEC_CPU_WEIGHT,
+    SPEC_SLOT_WAIT,
     SPEC_NUMBERS,
 };
 

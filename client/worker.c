@@ -50,14 +50,14 @@ static void take_back(struct forksrv_worker *w) {
     forksrv_worker_free(w);
 }
 
-static int submit(struct forksrv *s, const struct forksrv_spec *spec, struct forksrv_worker **ret_worker) {
+static int submit(struct forksrv *s, const struct forksrv_spec *spec, uint64_t patience, struct forksrv_worker **ret_worker) {
     if (spec->argv.count == 0)
         return session_fail(s, -EINVAL, "the spec has no argv");
     struct forksrv_worker *w;
     int r = worker_new(s, &w);
     if (r < 0)
         return r;
-    r = encode_spawn(s, spec, w->serial);
+    r = encode_spawn(s, spec, w->serial, patience);
     if (r < 0) {
         take_back(w);
         return r;
@@ -72,7 +72,7 @@ int forksrv_submit(struct forksrv *s, const struct forksrv_spec *spec, struct fo
         return r;
     if (wire_buf_len(&s->out) >= QUEUE_MAX)
         return session_fail(s, -EAGAIN, "%d bytes are queued already: process the session first", QUEUE_MAX);
-    return submit(s, spec, ret_worker);
+    return submit(s, spec, UINT64_MAX, ret_worker);
 }
 
 static bool is_reported(const void *arg) {
@@ -132,10 +132,12 @@ int forksrv_spawn(struct forksrv *s, const struct forksrv_spec *spec, uint64_t t
     if (r < 0)
         return r;
     struct forksrv_worker *w = NULL;
-    r = submit(s, spec, &w);
+    /* Nobody would be there any more who wants what is started later. */
+    bool told = spec->report != FORKSRV_REPORT_END;
+    r = submit(s, spec, told ? deadline_left(deadline) : UINT64_MAX, &w);
     if (r < 0)
         return r;
-    if (spec->report == FORKSRV_REPORT_END) {
+    if (!told) {
         pump_send(s);
         *ret_worker = w;
         return 0;

@@ -247,6 +247,7 @@ complete -c forksrv -n '__forksrv_in run' -l as-main -d 'for ExecStart= of a ser
 complete -c forksrv -n '__forksrv_in run' -l json -d 'print its end as JSON on standard error'
 complete -c forksrv -n '__forksrv_in run' -l json-file -r -F -d 'print its end as JSON to FILE'
 complete -c forksrv -n '__forksrv_in run' -l no-private -d 'fail if there is no instance'
+complete -c forksrv -n '__forksrv_in run' -l wait-for-slot -d 'where a limit of the instance is reached, wait until there is room, for SPAN at most'
 complete -c forksrv -n '__forksrv_in run' -l address -r -F -d 'its control socket'
 complete -c forksrv -n '__forksrv_in run' -l user -x -a '(__forksrv_instances)' -d 'the system instance of that user'
 complete -c forksrv -n '__forksrv_in run' -l authkey-file -r -F -d 'the key'

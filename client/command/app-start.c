@@ -63,7 +63,7 @@ static int start_in_unit(const struct app_options *o, const struct app_plan *p, 
     owned_fd room = -1;
     if (open_waiting_room(session, &room) < 0)
         return EXIT_RUN_FAILURE;
-    int code = held_start(session, spec, room, &held);
+    int code = held_start(session, spec, room, NULL, &held);
     if (code != 0)
         return code;
     const struct scope scope = {

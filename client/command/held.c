@@ -14,6 +14,7 @@
 #include "command.h"
 #include "ending.h"
 #include "say.h"
+#include "slot.h"
 
 static int open_cgroup(const char *path, int *ret_fd) {
     static const char *const roots[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
@@ -43,7 +44,7 @@ int held_cgroup_of(pid_t pid, int *ret_fd) {
     return r;
 }
 
-int held_start(struct forksrv *session, struct forksrv_spec *spec, int cgroup, struct held *ret_held) {
+int held_start(struct forksrv *session, struct forksrv_spec *spec, int cgroup, struct slot *slot, struct held *ret_held) {
     struct forksrv_worker *worker;
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) < 0) {
@@ -55,7 +56,7 @@ int held_start(struct forksrv *session, struct forksrv_spec *spec, int cgroup, s
     forksrv_spec_set_report(spec, FORKSRV_REPORT_STARTED);
     forksrv_spec_set_pidfd(spec, 1);
     forksrv_spec_set_gate(spec, ends[0]);
-    int r = forksrv_spawn(session, spec, FORKSRV_FOREVER, &worker);
+    int r = slot_spawn(slot, session, spec, &worker);
     /* Only the worker's is left, which goes with it. */
     close(ends[0]);
     if (r >= 0) {

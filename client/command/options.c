@@ -23,19 +23,23 @@ struct getopt_tables {
     unsigned count;
     struct option longs[OPTIONS_MAX + 1];
     const char *names[OPTIONS_MAX + 1];
-    char shorts[2 * OPTIONS_MAX + 3];
+    char shorts[3 * OPTIONS_MAX + 3];
 };
+
+static int takes_argument(const struct option_spec *o) {
+    return o->argument == NULL ? no_argument : o->argument[0] == '[' ? optional_argument : required_argument;
+}
 
 static void add_options(struct getopt_tables *t, const struct option_spec *options) {
     for (; options->name != NULL && t->count < OPTIONS_MAX; options++) {
-        t->longs[t->count] = (struct option){options->name, options->argument != NULL, NULL, options->key};
+        t->longs[t->count] = (struct option){options->name, takes_argument(options), NULL, options->key};
         t->names[t->count++] = options->name;
         if (options->key >= OPTION_OWN)
             continue;
         size_t n = strlen(t->shorts);
         t->shorts[n] = (char)options->key;
-        if (options->argument != NULL)
-            t->shorts[n + 1] = ':';
+        for (int i = 0; i < takes_argument(options); i++)
+            t->shorts[n + 1 + (size_t)i] = ':';
     }
 }
 
@@ -52,7 +56,7 @@ static void print_option(const struct option_spec *o) {
     char left[80];
     int width = snprintf(left, sizeof left, "  %c%c%s--%s%s%s", o->key < OPTION_OWN ? '-' : ' ',
                          o->key < OPTION_OWN ? o->key : ' ', o->key < OPTION_OWN ? ", " : "  ", o->name,
-                         o->argument != NULL ? "=" : "", o->argument != NULL ? o->argument : "");
+                         takes_argument(o) == required_argument ? "=" : "", o->argument != NULL ? o->argument : "");
     fputs(left, stdout);
     if (width > HELP_COLUMN - 2) {
         putchar('\n');

@@ -18,7 +18,7 @@ enum {
 struct option_spec {
     int key;
     const char *name;     /* NULL ends the table */
-    const char *argument; /* NULL: takes none */
+    const char *argument; /* NULL: takes none; "[=WORD]": may take one */
     const char *help;     /* lines, separated by \n */
 };
 

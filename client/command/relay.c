@@ -11,6 +11,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "slot.h"
+
 static const int relayed[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGCONT, SIGTSTP, SIGWINCH};
 
 int relay_init(struct relay *relay) {
@@ -94,7 +96,12 @@ static int pass_on(struct relay *relay, struct forksrv *session, uint64_t id, st
 /* The server may never answer. Whoever asks twice to end is let go, and the server ends the worker with the session. */
 static int keep(struct relay *relay, struct relay_signal s) {
     bool ending = s.signo == SIGINT || s.signo == SIGTERM || s.signo == SIGHUP || s.signo == SIGQUIT;
-    bool enough = ending && relay->over;
+    bool waiting = relay->for_slot && !relay->begun;
+    bool enough = ending && (relay->over || waiting);
+    if (waiting && s.signo == SIGTSTP) {
+        raise(SIGSTOP);
+        return 0;
+    }
     for (unsigned i = 0; i < relay->n_kept && ending; i++)
         enough = enough || relay->kept[i].signo == s.signo;
     if (enough) {
@@ -132,6 +139,7 @@ static bool is_over(const struct forksrv_worker *worker) {
 
 /* Waits for the session, a signal or a terminal, and takes what came of the last two. */
 static int wait_for_more(struct relay *relay, struct forksrv *session, const struct forksrv_worker *worker) {
+    relay->begun = forksrv_worker_id(worker) != 0;
     struct pollfd p[2 + PTY_POLLED] = {{.fd = forksrv_fd(session), .events = (short)forksrv_events(session)},
                                        {.fd = relay->fd, .events = POLLIN}};
     int timeout = relay->pty != NULL ? pty_prepare(relay->pty, forksrv_worker_pid(worker), p + 2) : -1;
@@ -164,6 +172,12 @@ static int finish_output(struct relay *relay) {
     return r;
 }
 
+static bool was_refused(const struct forksrv_worker *worker) {
+    enum forksrv_stage stage;
+    int error = forksrv_worker_failure(worker, &stage, NULL);
+    return error < 0 && slot_refused(stage, error);
+}
+
 int relay_run(struct relay *relay, struct forksrv *session, struct forksrv_worker *worker) {
     int r = forksrv_process(session);
     while (r >= 0 && !is_over(worker)) {
@@ -174,7 +188,8 @@ int relay_run(struct relay *relay, struct forksrv *session, struct forksrv_worke
         if (r >= 0 && !is_over(worker) && forksrv_worker_id(worker) != 0)
             r = act_on_worker(relay, session, worker);
     }
-    if (relay->pty != NULL && r != -EINTR) {
+    /* One that was refused has written nothing, and may be asked for again. */
+    if (relay->pty != NULL && r != -EINTR && !(relay->for_slot && was_refused(worker))) {
         int finished = finish_output(relay);
         r = finished == -EINTR ? finished : r;
     }

@@ -12,6 +12,8 @@ enum { RELAY_KEPT = 32 };
 struct relay {
     int fd;          /* signalfd, owned */
     struct pty *pty; /* borrowed; NULL: the worker has the caller's standard files */
+    bool for_slot;   /* the server may be waiting for a slot until the worker begins: nobody has to ask twice to leave */
+    bool begun;      /* the worker has */
     bool over;       /* the worker has ended; what it has left is on its way */
     struct relay_signal {
         int signo;

@@ -53,13 +53,13 @@ static int hand_over(const struct notify *n, struct held *h) {
     return notify_tell(n, "READY=1", -1) < 0 ? EXIT_RUN_FAILURE : 0;
 }
 
-int run_as_main(struct forksrv *session, struct forksrv_spec *spec) {
+int run_as_main(struct forksrv *session, struct forksrv_spec *spec, struct slot *slot) {
     struct held held;
     struct notify n;
     owned_fd cgroup = -1;
     if (notify_init(&n) < 0 || open_own_cgroup(&cgroup) < 0)
         return EXIT_RUN_FAILURE;
-    int code = held_start(session, spec, cgroup, &held);
+    int code = held_start(session, spec, cgroup, slot, &held);
     if (code == 0) {
         code = hand_over(&n, &held);
         held_free(&held);

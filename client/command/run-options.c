@@ -35,6 +35,7 @@ enum {
     KEY_NO_PRIVATE,
     KEY_JSON,
     KEY_JSON_FILE,
+    KEY_WAIT_FOR_SLOT,
 };
 
 static const struct option_spec worker_options[] = {
@@ -75,6 +76,8 @@ static const struct option_spec command_options[] = {
     {KEY_JSON, "json", NULL, "print its end as JSON on standard error (with --detach: its\nid and pid on standard output)"},
     {KEY_JSON_FILE, "json-file", "FILE", "print its end as JSON to FILE"},
     {KEY_NO_PRIVATE, "no-private", NULL, "fail if there is no instance"},
+    {KEY_WAIT_FOR_SLOT, "wait-for-slot", "[=SPAN]",
+     "where a limit of the instance is reached, wait until there is\nroom, for SPAN at most"},
     {0},
 };
 
@@ -187,6 +190,11 @@ static int take_span(const char *name, const char *text, uint64_t *ret) {
     return 0;
 }
 
+static int take_slot_wait(const char *text, uint64_t *ret) {
+    *ret = UINT64_MAX;
+    return text != NULL ? take_span("--wait-for-slot", text, ret) : 0;
+}
+
 static int take_memory(const char *text, uint64_t *ret) {
     uint64_t bytes;
     if (parse_size(text, &bytes) < 0 || bytes == 0 || bytes == UINT64_MAX)
@@ -221,6 +229,8 @@ static int set_limit(struct run_options *o, int key, const char *argument) {
         return take_count("--tasks-max", argument, INT64_MAX, &o->tasks_max);
     case KEY_CPU_WEIGHT:
         return take_count("--cpu-weight", argument, 10000, &o->cpu_weight);
+    case KEY_WAIT_FOR_SLOT:
+        return take_slot_wait(argument, &o->slot_wait);
     case KEY_OWN_CGROUP:
         o->flags |= FORKSRV_OWN_CGROUP;
         return 0;

@@ -17,6 +17,7 @@
 #include "pseudo-terminal.h"
 #include "relay.h"
 #include "say.h"
+#include "slot.h"
 #include "terminal.h"
 
 /* Another user's instance would run the worker as that user. A private one would run it as the caller, who may be root. */
@@ -60,6 +61,32 @@ static int open_session(const struct run_options *o, struct forksrv *session) {
     if (!target_blames_user(&o->target, r))
         say("%s%s", forksrv_error(session), absent ? no_instance_hint(o) : "");
     return r;
+}
+
+/* With room for the session: a server that has none says so after the handshake, before it has read any request. */
+static int open_with_room(const struct run_options *o, struct slot *slot, struct forksrv **ret_session) {
+    for (;;) {
+        owned_session session = NULL;
+        int r = target_new(&o->target, &session);
+        if (r < 0)
+            return r;
+        /* One wake-up less for the server: the handshake's last word travels with the request that follows at once. */
+        forksrv_set_lazy(session, 1);
+        r = open_session(o, session);
+        if (r < 0)
+            return r;
+        if (slot_waits(slot))
+            r = forksrv_ping(session, REPLY_TIMEOUT);
+        if (r >= 0) {
+            *ret_session = session;
+            session = NULL;
+            return 0;
+        }
+        if (!slot_session_refused(session) || !slot_again(slot)) {
+            say("%s", forksrv_error(session));
+            return r;
+        }
+    }
 }
 
 /* Before the worker runs, so that a path that cannot be written costs nothing. */
@@ -126,8 +153,32 @@ static int report_end(const struct run_options *o, FILE *json, struct forksrv_wo
     return 0;
 }
 
-static int run_to_the_end(const struct run_options *o, FILE *json, struct pty *pty, struct forksrv *session,
-                          const struct forksrv_spec *spec) {
+/* Until it has ended, failed or was lost, or the user gave up. */
+static int run_worker(struct relay *relay, struct slot *slot, struct forksrv *session, struct forksrv_spec *spec,
+                      struct forksrv_worker **ret_worker) {
+    for (;;) {
+        enum forksrv_stage stage;
+        slot_set(slot, spec);
+        int r = forksrv_submit(session, spec, ret_worker);
+        if (r >= 0)
+            r = relay_run(relay, session, *ret_worker);
+        if (r < 0 || forksrv_worker_state(*ret_worker) != FORKSRV_STATE_FAILED)
+            return r;
+        int error = forksrv_worker_failure(*ret_worker, &stage, NULL);
+        if (!slot_refused(stage, error) || !slot_again(slot))
+            return r;
+        forksrv_worker_free(*ret_worker);
+    }
+}
+
+static const char *why_given_up(const struct relay *relay) {
+    return relay->over                        ? "nobody reads the output; gave up"
+           : relay->for_slot && !relay->begun ? "gave up while the server may have been waiting for a slot"
+                                              : "the server has not answered; gave up";
+}
+
+static int run_to_the_end(const struct run_options *o, FILE *json, struct pty *pty, struct slot *slot, struct forksrv *session,
+                          struct forksrv_spec *spec) {
     struct forksrv_worker *worker;
     struct forksrv_end end;
     struct relay relay;
@@ -137,13 +188,12 @@ static int run_to_the_end(const struct run_options *o, FILE *json, struct pty *p
         return EXIT_RUN_FAILURE;
     }
     relay.pty = pty;
-    r = forksrv_submit(session, spec, &worker);
-    if (r >= 0)
-        r = relay_run(&relay, session, worker);
+    relay.for_slot = slot_waits(slot);
+    r = run_worker(&relay, slot, session, spec, &worker);
     terminal_restore();
     relay_done(&relay);
     if (relay.given_up != 0) {
-        say(relay.over ? "nobody reads the output; gave up" : "the server has not answered; gave up");
+        say("%s", why_given_up(&relay));
         return end_by_signal(relay.given_up);
     }
     if (r < 0) {
@@ -161,9 +211,9 @@ static int run_to_the_end(const struct run_options *o, FILE *json, struct pty *p
     return EXIT_RUN_FAILURE;
 }
 
-static int run_detached(const struct run_options *o, struct forksrv *session, const struct forksrv_spec *spec) {
+static int run_detached(const struct run_options *o, struct slot *slot, struct forksrv *session, struct forksrv_spec *spec) {
     struct forksrv_worker *worker;
-    int r = forksrv_spawn(session, spec, FORKSRV_FOREVER, &worker);
+    int r = slot_spawn(slot, session, spec, &worker);
     if (r < 0) {
         say("%s", forksrv_error(session));
         return end_of_failure(forksrv_last_stage(session), r);
@@ -183,18 +233,16 @@ static int run(const struct run_options *o) {
     owned_spec spec = NULL;
     owned_file json = NULL;
     owned_pty pty = NULL;
+    struct slot slot;
+    slot_init(&slot, o->slot_wait);
     if (o->pty && pty_new(o->target.user, &pty) < 0)
         return EXIT_RUN_FAILURE;
     if (run_spec_new(o, pty != NULL ? pty_slave(pty) : -1, &spec) < 0 || open_json(o, &json) < 0 ||
-        target_new(&o->target, &session) < 0)
-        return EXIT_RUN_FAILURE;
-    /* One wake-up less for the server: the handshake's last word travels with the request that follows at once. */
-    forksrv_set_lazy(session, 1);
-    if (open_session(o, session) < 0)
+        open_with_room(o, &slot, &session) < 0)
         return EXIT_RUN_FAILURE;
     if (o->as_main)
-        return run_as_main(session, spec);
-    return o->detach ? run_detached(o, session, spec) : run_to_the_end(o, json, pty, session, spec);
+        return run_as_main(session, spec, &slot);
+    return o->detach ? run_detached(o, &slot, session, spec) : run_to_the_end(o, json, pty, &slot, session, spec);
 }
 
 int command_run(int argc, char **argv) {

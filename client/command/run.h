@@ -55,7 +55,8 @@ struct run_options {
     uint64_t memory_max;
     uint64_t tasks_max;
     uint64_t cpu_weight;
-    unsigned flags; /* FORKSRV_DETACHED, ... */
+    uint64_t slot_wait; /* 0: not at all; UINT64_MAX: for ever */
+    unsigned flags;     /* FORKSRV_DETACHED, ... */
     char **argv;
 };
 
@@ -68,5 +69,7 @@ int run_options_parse(struct run_options *o, int argc, char **argv);
  * caller's. */
 int run_spec_new(const struct run_options *o, int terminal, struct forksrv_spec **ret_spec);
 
+struct slot;
+
 /* run-main.c: the exit code. */
-int run_as_main(struct forksrv *session, struct forksrv_spec *spec);
+int run_as_main(struct forksrv *session, struct forksrv_spec *spec, struct slot *slot);

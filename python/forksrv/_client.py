@@ -10,7 +10,7 @@ from ._communicate import text_of
 from ._deadline import deadline_after, left
 from ._handle import by_over
 from ._run import CompletedWorker, prepare
-from ._spec import U64_MAX, Spec, attach_body, number
+from ._spec import U64_MAX, Spec, attach_body, number, patience
 from ._stdio import Standard
 from ._worker import Worker
 from ._zygote import Zygote, states, zygote_body
@@ -178,8 +178,8 @@ class Session:
               tasks_max: int | None = None, cpu_weight: int | None = None, detached: bool = False, process_group: bool = False,
               no_new_privs: bool = False, own_cgroup: bool = False, report: str | None = "exec", pidfd: bool = True, zygote: str | None = None,
               derived: bool = False, controlling_terminal: bool = False, cgroup: int | None = None, gate: int | None = None,
-              hand_over: bool = False, text: bool = False, encoding: str | None = None, errors: str | None = None,
-              timeout: float | None = None) -> Worker:
+              hand_over: bool = False, slot_wait: float | None = None, text: bool = False, encoding: str | None = None,
+              errors: str | None = None, timeout: float | None = None) -> Worker:
         """Starts a worker and returns its handle.
 
         argv            the arguments; the first is the program, unless `program` says otherwise.
@@ -211,6 +211,8 @@ class Session:
         gate            an fd: the worker begins when it can read a byte from it, as from a pipe; with report="start" it is known before.
         hand_over       the worker becomes a child of the service manager that has started the server, in `cgroup`, and is none of the server's
                         any more: wait() raises EndUnknownError.
+        slot_wait       seconds (math.inf: for ever) for which the server keeps the request where a limit of it is reached, instead of
+                        refusing it at once with a LimitError. Until then it is gone with the session, also if it is detached.
         text, encoding, errors  pipes for str instead of bytes, as in subprocess.
         timeout         seconds to wait for the report. Should the worker still be started later, it is killed at once.
 
@@ -224,7 +226,7 @@ class Session:
                         grace=grace, name=name, memory_max=memory_max, tasks_max=tasks_max, cpu_weight=cpu_weight, detached=detached,
                         process_group=process_group, no_new_privs=no_new_privs, own_cgroup=own_cgroup, report=report, pidfd=pidfd,
                         zygote=zygote, derived=derived, cgroup=cgroup, gate=gate, hand_over=hand_over,
-                        controlling_terminal=controlling_terminal)
+                        controlling_terminal=controlling_terminal, slot_wait=patience(slot_wait, timeout))
             pump = self._pump
             state = self._start(lambda: pump.core.spawn(spec.body, spec.fds, spec.program, spec.cwd), report is not None, timeout)
             return Worker(self, state, argv, standard, text_of(text, encoding, errors))

@@ -156,7 +156,8 @@ class Spec:
                  grace: float | None = None, name: str | None = None, memory_max: int | None = None, tasks_max: int | None = None,
                  cpu_weight: int | None = None, detached: bool = False, process_group: bool = False, no_new_privs: bool = False,
                  own_cgroup: bool = False, report: str | None = "exec", pidfd: bool = True, zygote: str | None = None, derived: bool = False,
-                 controlling_terminal: bool = False, cgroup: int | None = None, gate: int | None = None, hand_over: bool = False) -> None:
+                 controlling_terminal: bool = False, cgroup: int | None = None, gate: int | None = None, hand_over: bool = False,
+                 slot_wait: float | None = None) -> None:
         words = argv_of(argv)
         argv_bytes, (environ_bytes, count) = _strings(words), environ_of(env)
         _check_args(argv_bytes, environ_bytes, len(words) + count)
@@ -176,6 +177,8 @@ class Spec:
             parts.append(_wire.put(_A["rlimits"], rlimits_of(rlimits)))
         parts += _numbers(nice, oom_score_adj, memory_max, tasks_max, cpu_weight)
         parts += _times(time_limit, grace)
+        if slot_wait is not None:
+            parts.append(_wire.put_u64(_A["slot_wait"], U64_MAX if slot_wait == math.inf else microseconds(slot_wait, "slot_wait")))
         parts += _names(name, zygote)
         for key, fd in (("into_cgroup", cgroup), ("gate", gate)):
             if fd is not None:
@@ -229,6 +232,13 @@ def _numbers(nice: int | None, oom_score_adj: int | None, memory_max: int | None
 def _times(time_limit: float | None, grace: float | None) -> list[bytes]:
     return [_wire.put_u64(_A[name], microseconds(value, name)) for name, value in (("time_limit", time_limit), ("grace", grace))
             if value is not None and value != math.inf]
+
+
+def patience(slot_wait: float | None, timeout: float | None) -> float | None:
+    """How long the server may keep the request: no longer than somebody waits for its answer."""
+    if slot_wait is None or timeout is None or slot_wait <= timeout:
+        return slot_wait
+    return timeout if timeout > 0 else None
 
 
 def _names(name: str | None, zygote: str | None) -> list[bytes]:

@@ -26,7 +26,7 @@ from ._communicate import text_of
 from ._deadline import deadline_after, left
 from ._handle import by_over
 from ._run import CompletedWorker, prepare
-from ._spec import U64_MAX, Spec, attach_body, name_of, number
+from ._spec import U64_MAX, Spec, attach_body, name_of, number, patience
 from ._stdio import Standard
 from ._zygote import states, zygote_body
 
@@ -153,8 +153,8 @@ class Session:
                     cpu_weight: int | None = None, detached: bool = False, process_group: bool = False, no_new_privs: bool = False,
                     own_cgroup: bool = False, report: str | None = "exec", pidfd: bool = True, zygote: str | None = None,
                     derived: bool = False, controlling_terminal: bool = False, cgroup: int | None = None, gate: int | None = None,
-                    hand_over: bool = False, text: bool = False, encoding: str | None = None, errors: str | None = None,
-                    timeout: float | None = None) -> Worker:
+                    hand_over: bool = False, slot_wait: float | None = None, text: bool = False, encoding: str | None = None,
+                    errors: str | None = None, timeout: float | None = None) -> Worker:
         """Starts a worker and returns its handle; see forksrv.Session.spawn(). Pipes are asyncio's StreamReader and StreamWriter; text,
         encoding and errors concern communicate() and run() alone."""
         self._check()
@@ -165,7 +165,7 @@ class Session:
                         grace=grace, name=name, memory_max=memory_max, tasks_max=tasks_max, cpu_weight=cpu_weight, detached=detached,
                         process_group=process_group, no_new_privs=no_new_privs, own_cgroup=own_cgroup, report=report, pidfd=pidfd,
                         zygote=zygote, derived=derived, cgroup=cgroup, gate=gate, hand_over=hand_over,
-                        controlling_terminal=controlling_terminal)
+                        controlling_terminal=controlling_terminal, slot_wait=patience(slot_wait, timeout))
             state = self._link.core.spawn(spec.body, spec.fds, spec.program, spec.cwd)
             self._link.send(state)
             standard.close_theirs()

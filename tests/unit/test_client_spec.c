@@ -132,6 +132,7 @@ static void expect_numbers(const struct message *m) {
     fake_check(message_u64(m, ATTR_IGNORED, 0) == 1u << (SIGHUP - 1));
     fake_check(message_u64(m, ATTR_TIME_LIMIT, 0) == 5000000);
     fake_check(message_u64(m, ATTR_GRACE, 0) == 1);
+    fake_check(message_u64(m, ATTR_SLOT_WAIT, 0) == UINT64_MAX);
     fake_check(message_u64(m, ATTR_MEMORY_MAX, 0) == 1ull << 40);
     fake_check(message_u64(m, ATTR_TASKS_MAX, 0) == 9);
     fake_check(message_u64(m, ATTR_CPU_WEIGHT, 0) == 10000);
@@ -179,6 +180,8 @@ START_TEST(defaults_are_left_out) {
     ck_assert_int_eq(forksrv_spec_set_argv(spec, argv), 0);
     ck_assert_int_eq(forksrv_spec_set_time_limit(spec, 1), 0);
     ck_assert_int_eq(forksrv_spec_set_time_limit(spec, 0), 0);
+    ck_assert_int_eq(forksrv_spec_set_slot_wait(spec, FORKSRV_FOREVER), 0);
+    ck_assert_int_eq(forksrv_spec_set_slot_wait(spec, 0), 0);
     ck_assert_int_eq(forksrv_spec_set_cwd(spec, "/tmp"), 0);
     ck_assert_int_eq(forksrv_spec_set_cwd(spec, NULL), 0);
     spawn_on(expect_nothing_more_than_argv);
@@ -206,6 +209,7 @@ static void fill(void) {
     ck_assert_int_eq(forksrv_spec_set_ignored_signals(spec, 1u << (SIGHUP - 1)), 0);
     ck_assert_int_eq(forksrv_spec_set_time_limit(spec, 5000000), 0);
     ck_assert_int_eq(forksrv_spec_set_grace(spec, 1), 0);
+    ck_assert_int_eq(forksrv_spec_set_slot_wait(spec, FORKSRV_FOREVER), 0);
     ck_assert_int_eq(forksrv_spec_set_memory_max(spec, 1ull << 40), 0);
     ck_assert_int_eq(forksrv_spec_set_tasks_max(spec, 9), 0);
     ck_assert_int_eq(forksrv_spec_set_cpu_weight(spec, 10000), 0);

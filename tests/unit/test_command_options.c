@@ -13,13 +13,12 @@
 #include "client/command/suggest.h"
 #include "tests/unit/unit.h"
 
-enum { KEY_LONG = OPTION_OWN, KEY_JSON };
+enum { KEY_LONG = OPTION_OWN, KEY_JSON, KEY_WAIT };
 
 static const struct option_spec table[] = {
-    {'E', "setenv", "NAME", "a variable"},
-    {KEY_LONG, "longer-than-the-column-of-names", "VALUE", "first line\nsecond line"},
-    {KEY_JSON, "json", NULL, "as JSON"},
-    {0},
+    {'E', "setenv", "NAME", "a variable"},    {KEY_LONG, "longer-than-the-column-of-names", "VALUE", "first line\nsecond line"},
+    {KEY_JSON, "json", NULL, "as JSON"},      {KEY_WAIT, "wait", "[=SPAN]", "for so long"},
+    {'o', "or-not", "[=WORD]", "either way"}, {0},
 };
 
 static const struct usage in_order = {
@@ -72,6 +71,9 @@ static const struct {
     {true, "--setenv=A=B prog", "69=A=B;", 2},
     {true, "-EA=B prog", "69=A=B;", 2},
     {true, "--js prog", "257=;", 2},
+    {true, "--wait 5s", "258=;", 2},
+    {true, "--wait=5s prog", "258=5s;", 2},
+    {true, "-oA -o A", "111=A;111=;", 3},
     {false, "prog --json -E X", "257=;69=X;", 4},
     {false, "--json -- --json", "257=;", 3},
 };
@@ -118,7 +120,9 @@ START_TEST(help) {
                              "      --longer-than-the-column-of-names=VALUE\n"
                              "                            first line\n"
                              "                            second line\n"
-                             "      --json                as JSON\n\n"
+                             "      --json                as JSON\n"
+                             "      --wait[=SPAN]         for so long\n"
+                             "  -o, --or-not[=WORD]       either way\n\n"
                              "  -h, --help                print this help\n\nMore.\n\nThe manual: man 1 forksrv\n");
 }
 END_TEST
