@@ -29,7 +29,7 @@ static void text(struct answer *a, const char *key, const char *v) {
 
 /* The most that one session has, and all of them together. */
 struct use {
-    uint64_t workers, at_gates, waits, answers, answer_fds, all_answers;
+    uint64_t workers, at_gates, waits, answers, answer_fds, all_answers, messages, message_fds, all_messages;
     struct load load;
 };
 
@@ -47,12 +47,35 @@ static struct use measure(const struct daemon *d) {
         at_least(&u.waits, s->n_waiters);
         at_least(&u.answers, wire_buf_len(&s->out));
         at_least(&u.answer_fds, s->n_out_fds);
+        at_least(&u.messages, wire_buf_len(&s->in));
+        at_least(&u.message_fds, s->fds.count);
         at_least(&u.load.bytes, s->load.bytes);
         u.load.requests = s->load.requests > u.load.requests ? s->load.requests : u.load.requests;
         u.load.fds = s->load.fds > u.load.fds ? s->load.fds : u.load.fds;
         u.all_answers += wire_buf_len(&s->out);
+        u.all_messages += wire_buf_len(&s->in);
     }
     return u;
+}
+
+/* Nobody else may connect but the owner, root and those of AllowUsers=; after a reload some may be left who no longer may. */
+static uint64_t most_of_a_user(const struct daemon *d) {
+    enum { USERS = CONFIG_USERS + 2 };
+    const struct session *s;
+    uid_t users[USERS];
+    uint64_t counts[USERS] = {0}, most = 0;
+    unsigned n = 0;
+    TAILQ_FOREACH(s, &d->peers, link) {
+        unsigned i = 0;
+        while (i < n && users[i] != s->peer.uid)
+            i++;
+        if (i == USERS)
+            continue;
+        if (i == n)
+            users[n++] = s->peer.uid;
+        at_least(&most, ++counts[i]);
+    }
+    return most;
 }
 
 static void put_use(struct answer *a, struct daemon *d) {
@@ -70,9 +93,13 @@ static void put_use(struct answer *a, struct daemon *d) {
     number(a, "requests.fds", d->load.fds);
     number(a, "requests.fds-most-of-a-session", u.load.fds);
     number(a, "sessions.waits-most-of-a-session", u.waits);
+    number(a, "messages.bytes", u.all_messages);
+    number(a, "messages.bytes-most-of-a-session", u.messages);
+    number(a, "messages.fds-most-of-a-session", u.message_fds);
     number(a, "answers.bytes", u.all_answers);
     number(a, "answers.bytes-most-of-a-session", u.answers);
     number(a, "answers.fds-most-of-a-session", u.answer_fds);
+    number(a, "connections.unauthenticated-most-of-a-user", most_of_a_user(d));
     number(a, "connections.failures-left", listener_failures_left(d));
 }
 
@@ -132,7 +159,7 @@ static void put_fixed(struct answer *a) {
     number(a, "limit.answer-bytes-before-events-are-lost", SESSION_OUT_WATCH);
     number(a, "limit.answer-fds-before-pause", SESSION_OUT_FDS);
     number(a, "limit.message-bytes", LIMIT_FRAME);
-    number(a, "limit.message-fds", LIMIT_FDS);
+    number(a, "limit.message-fds", FD_QUEUE_MAX);
     number(a, "limit.arguments-bytes", LIMIT_ARGS);
     number(a, "limit.arguments", LIMIT_STRINGS);
     number(a, "limit.mapped-fds", LIMIT_MAPPED_FDS);
