@@ -78,28 +78,30 @@ static uint64_t most_of_a_user(const struct daemon *d) {
     return most;
 }
 
-static void put_use(struct answer *a, struct daemon *d) {
-    const struct use u = measure(d);
-    number(a, "workers.most-of-a-session", u.workers);
+static void put_workers(struct answer *a, struct daemon *d, const struct use *u) {
+    number(a, "workers.most-of-a-session", u->workers);
     number(a, "workers.starting", starter_busy(d->starter));
     number(a, "workers.at-gates", d->n_gated);
-    number(a, "workers.at-gates-most-of-a-session", u.at_gates);
+    number(a, "workers.at-gates-most-of-a-session", u->at_gates);
     number(a, "workers.starts-left", admit_starts_left(d));
+}
+
+static void put_queues(struct answer *a, struct daemon *d, const struct use *u) {
     number(a, "requests.waiting", d->load.requests);
     number(a, "requests.waiting-for-slot", d->n_waiting);
-    number(a, "requests.waiting-most-of-a-session", u.load.requests);
+    number(a, "requests.waiting-most-of-a-session", u->load.requests);
     number(a, "requests.bytes", d->load.bytes);
-    number(a, "requests.bytes-most-of-a-session", u.load.bytes);
+    number(a, "requests.bytes-most-of-a-session", u->load.bytes);
     number(a, "requests.fds", d->load.fds);
-    number(a, "requests.fds-most-of-a-session", u.load.fds);
-    number(a, "sessions.waits-most-of-a-session", u.waits);
-    number(a, "messages.bytes", u.all_messages);
-    number(a, "messages.bytes-most-of-a-session", u.messages);
-    number(a, "messages.fds-most-of-a-session", u.message_fds);
-    number(a, "answers.bytes", u.all_answers);
-    number(a, "answers.bytes-most-of-a-session", u.answers);
-    number(a, "answers.fds-most-of-a-session", u.answer_fds);
-    number(a, "connections.unauthenticated-most-of-a-user", most_of_a_user(d));
+    number(a, "requests.fds-most-of-a-session", u->load.fds);
+    number(a, "sessions.waits-most-of-a-session", u->waits);
+    number(a, "messages.bytes", u->all_messages);
+    number(a, "messages.bytes-most-of-a-session", u->messages);
+    number(a, "messages.fds-most-of-a-session", u->message_fds);
+    number(a, "answers.bytes", u->all_answers);
+    number(a, "answers.bytes-most-of-a-session", u->answers);
+    number(a, "answers.fds-most-of-a-session", u->answer_fds);
+    number(a, "connections.most-of-a-user", most_of_a_user(d));
     number(a, "connections.failures-left", listener_failures_left(d));
 }
 
@@ -156,7 +158,7 @@ static void put_fixed(struct answer *a) {
     number(a, "limit.waits-per-session", SESSION_WAITS);
     number(a, "limit.answer-bytes-per-session", SESSION_OUT_MAX);
     number(a, "limit.answer-bytes-before-pause", SESSION_OUT_HIGH);
-    number(a, "limit.answer-bytes-before-events-are-lost", SESSION_OUT_WATCH);
+    number(a, "limit.answer-bytes-before-events-lost", SESSION_OUT_WATCH);
     number(a, "limit.answer-fds-before-pause", SESSION_OUT_FDS);
     number(a, "limit.message-bytes", LIMIT_FRAME);
     number(a, "limit.message-fds", FD_QUEUE_MAX);
@@ -168,6 +170,8 @@ static void put_fixed(struct answer *a) {
 void report_status(struct session *s, uint32_t serial) {
     struct daemon *d = s->d;
     struct answer a;
+    /* Before the answer is begun, which would count. */
+    const struct use use = measure(d);
     message_begin(&a.m, &s->out, MSG_STATUS_REPLY, 0, serial);
     text(&a, "version", PACKAGE_VERSION);
     text(&a, "state", d->stopping ? "stopping" : "running");
@@ -180,7 +184,8 @@ void report_status(struct session *s, uint32_t serial) {
     number(&a, "uid", d->uid);
     number(&a, "uptime-usec", daemon_now(d) - d->started_at);
     put_counters(&a, d);
-    put_use(&a, d);
+    put_workers(&a, d, &use);
+    put_queues(&a, d, &use);
     put_limits(&a, &d->config);
     put_fixed(&a);
     if (message_end(&a.m) < 0)

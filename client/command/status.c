@@ -44,7 +44,7 @@ static int set(void *data, int key, const char *argument) {
 
 static void print_text(const char *address, const struct forksrv_status *status) {
     char clean_name[256], clean_text[1024];
-    printf("%-32s %s\n", "address", address);
+    printf("%-38s %s\n", "address", address);
     for (size_t i = 0; i < forksrv_status_count(status); i++) {
         const char *name, *text;
         uint64_t value;
@@ -52,11 +52,11 @@ static void print_text(const char *address, const struct forksrv_status *status)
             continue;
         say_clean(name, clean_name, sizeof clean_name);
         if (text != NULL)
-            printf("%-32s %s\n", clean_name, say_clean(text, clean_text, sizeof clean_text));
+            printf("%-38s %s\n", clean_name, say_clean(text, clean_text, sizeof clean_text));
         else if (value == UINT64_MAX)
-            printf("%-32s infinity\n", clean_name);
+            printf("%-38s infinity\n", clean_name);
         else
-            printf("%-32s %" PRIu64 "\n", clean_name, value);
+            printf("%-38s %" PRIu64 "\n", clean_name, value);
     }
 }
 
