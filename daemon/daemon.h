@@ -81,6 +81,7 @@ struct daemon {
     sd_event_source *serve, *serve_later;
     uint64_t serve_at;           /* what serve_later is set to; 0: it is not */
     bool slots_stale;            /* something has changed since they were tried */
+    unsigned slots_scanned;      /* that the last look left there, if it started none */
     struct waiting *served_next; /* while they are tried; NULL */
 
     /* worker.c */

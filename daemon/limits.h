@@ -42,6 +42,10 @@ enum {
     START_STACK = 16 * 1024,
     /* Requests that waited for a slot and are started before others have their turn. */
     SLOT_BATCH = 16,
+    /* If a look at so many others has started none of them, the next one is not for so long: what each end of a worker costs
+     * must not grow with the queue. */
+    SLOT_SCAN = 256,
+    SLOT_SCAN_USEC = 10 * 1000,
     /* How soon one is tried again that waits for the next two: nobody tells when there is room. */
     SLOT_RETRY_USEC = 50 * 1000,
     /* Children between clone and exec at the same time. One can hang there for as long as a file system does. */

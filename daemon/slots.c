@@ -130,7 +130,8 @@ void slots_wait(struct session *s, const struct message *m, int *fds, unsigned n
 
 /* ---- one may go ---- */
 
-static void try(struct waiting *w, struct refusal *ret_refusal) {
+/* False: it waits again. */
+static bool try(struct waiting *w, struct refusal *ret_refusal) {
     struct session *s = w->session;
     /* A zygote's request holds the same again; and an answer that finds no room ends the session, and all that it has here. */
     leave(w);
@@ -139,10 +140,11 @@ static void try(struct waiting *w, struct refusal *ret_refusal) {
         w->n_fds = 0;
     if (!waits || s->ending) {
         waiting_free(w);
-        return;
+        return true;
     }
     snprintf(w->why, sizeof w->why, "%s", ret_refusal->what);
     enter(w, s->d->served_next);
+    return false;
 }
 
 static int on_serve(sd_event_source *source, void *data) {
@@ -155,6 +157,7 @@ static int on_serve_later(sd_event_source *source, uint64_t time, void *data) {
     (void)source, (void)time;
     struct daemon *d = data;
     d->serve_at = 0;
+    d->slots_scanned = 0;
     slots_changed(d);
     return 0;
 }
@@ -170,6 +173,11 @@ static int serve_in(struct daemon *d, uint64_t usec) {
 void slots_changed(struct daemon *d) {
     if (d->n_waiting == 0)
         return;
+    /* Many were looked at for nothing a moment ago. */
+    if (d->slots_scanned > SLOT_SCAN) {
+        serve_in(d, SLOT_SCAN_USEC);
+        return;
+    }
     d->slots_stale = true;
     if (d->serve == NULL)
         sd_event_add_defer(d->event, &d->serve, on_serve, d);
@@ -177,32 +185,52 @@ void slots_changed(struct daemon *d) {
         sd_event_source_set_enabled(d->serve, SD_EVENT_ONESHOT);
 }
 
-void slots_serve(struct daemon *d) {
+/* One that is refused by its zygote's limit has company: all that wait for the same one. */
+static bool is_for(const struct waiting *w, const char *zygote) {
+    const char *name = message_str(&w->m, ATTR_ZYGOTE);
+    return zygote[0] != 0 && name != NULL && strcmp(name, zygote) == 0;
+}
+
+/* In their order, as far as they can be started. Returns how many wait no longer. */
+static unsigned serve(struct daemon *d) {
+    char full[LIMIT_ZYGOTE + 1] = "";
+    unsigned done = 0;
     struct waiting *w;
-    unsigned tried = 0;
-    /* Nothing tells that a second has passed. */
-    if (d->n_waiting == 0 || (!d->slots_stale && d->config.max_starts_per_sec == 0))
-        return;
-    d->slots_stale = false;
     for (w = TAILQ_FIRST(&d->waiting); w != NULL; w = d->served_next) {
         struct refusal refusal = {0};
         /* What is told meanwhile may end sessions, and what they have here. */
         d->served_next = TAILQ_NEXT(w, link);
-        admit(w->session, &refusal);
-        if (refusal.error != -EAGAIN) {
-            try(w, &refusal);
-            tried++;
+        d->slots_scanned++;
+        if (is_for(w, full))
+            continue;
+        if (admit(w->session, &refusal) == 0 || refusal.final) {
+            if (try(w, &refusal))
+                done++;
+            else if (message_has(&w->m, ATTR_ZYGOTE))
+                snprintf(full, sizeof full, "%s", message_str(&w->m, ATTR_ZYGOTE));
         }
         if (refusal.again != 0)
             serve_in(d, refusal.again);
-        if (refusal.for_all && refusal.error == -EAGAIN)
+        if ((refusal.for_all && !refusal.final) || (done >= SLOT_BATCH && !d->stopping))
             break;
-        if (tried >= SLOT_BATCH && !d->stopping) {
-            slots_changed(d);
-            break;
-        }
     }
     d->served_next = NULL;
+    return done;
+}
+
+void slots_serve(struct daemon *d) {
+    /* Nothing tells that time has passed. */
+    bool time = d->config.max_starts_per_sec > 0 && d->slots_scanned <= SLOT_SCAN;
+    bool due = d->slots_stale || d->stopping || time;
+    if (d->n_waiting == 0 || !due)
+        return;
+    d->slots_stale = false;
+    d->slots_scanned = 0;
+    unsigned done = serve(d);
+    if (done > 0)
+        d->slots_scanned = 0;
+    if (done >= SLOT_BATCH)
+        slots_changed(d);
 }
 
 void slots_session_gone(struct session *s) {
