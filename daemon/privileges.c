@@ -57,6 +57,11 @@ int privileges_drop(const struct passwd *pw) {
     return r;
 }
 
+/* Headers older than Linux 6.6 do not have these. */
+enum { SET_MDWE = 65, MDWE_REFUSE_EXEC_GAIN = 1, MDWE_NO_INHERIT = 2 };
+
 int privileges_harden(void) {
+    /* NO_INHERIT: workers may have a compiler at run time. Kernels before 6.6 refuse both together, and nothing is lost. */
+    prctl(SET_MDWE, MDWE_REFUSE_EXEC_GAIN | MDWE_NO_INHERIT, 0, 0, 0);
     return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) < 0 ? -errno : 0;
 }

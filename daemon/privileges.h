@@ -10,5 +10,5 @@ int privileges_find(const char *name, struct passwd *ret_pw, char *buf, size_t s
 int privileges_drop(const struct passwd *pw);
 
 /* For every flavour: not dumpable, so that no process of the same uid can trace us or look into /proc/PID, and no core is dumped.
- */
+ * And, from Linux 6.6 on, no memory of ours that was written becomes code. Neither outlives a child's exec. */
 int privileges_harden(void);

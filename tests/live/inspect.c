@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -65,6 +66,8 @@ static void show_ids(void) {
            foreground);
     printf("umask %o\n", (unsigned)mask);
     printf("cwd %s\n", getcwd(cwd, sizeof cwd) != NULL ? cwd : "?");
+    /* PR_GET_MDWE; -1 before Linux 6.3. */
+    printf("mdwe %d\n", prctl(66, 0, 0, 0, 0));
     errno = 0;
     printf("nice %d\n", getpriority(PRIO_PROCESS, 0));
 }
