@@ -379,6 +379,12 @@ static int start_process(struct incarnation *i, const int fds[RUNTIME_FDS], char
     /* Where there are no cgroups it does without. */
     i->own_cgroup = cgroup_make(&d->cgroup, i->id, &(struct cgroup_limits){0}, &cgroup, &what) >= 0;
     r = starter_start(d->starter, plan, i->id, cgroup, &i->pid, &i->pidfd, &i->slot);
+    /* Only clone3 starts it in one, and a filter may forbid that: RestrictNamespaces= does. */
+    if (i->own_cgroup && (r == -EOPNOTSUPP || r == -EPERM)) {
+        sweep_cgroup(d, i->id);
+        i->own_cgroup = false;
+        r = starter_start(d->starter, plan, i->id, -1, &i->pid, &i->pidfd, &i->slot);
+    }
     if (r < 0) {
         free(plan);
         return fail(ret_text, r, "clone");
