@@ -305,6 +305,10 @@ static int receive(struct incarnation *i) {
     int fds[FDS] = {-1, -1};
     fd_queue_init(&queue);
     ssize_t n = fds_receive(i->sock, buf, sizeof buf, &queue);
+    /* All of them are gone, and requests of ours were left unread: the kernel tells that first, and once. What they have said
+     * before is still there. */
+    if (n == -ECONNRESET)
+        n = fds_receive(i->sock, buf, sizeof buf, &queue);
     if (n == -EAGAIN)
         return 0;
     if (n <= 0) {
@@ -335,7 +339,11 @@ static int receive_all(struct incarnation *i, unsigned most) {
 void conversation_drain(struct incarnation *i) {
     bool busy = i->busy;
     i->busy = true;
-    /* As much as a socket holds, and no more: its children may go on talking. */
+    /* A child that speaks after this is told that nobody listens, and does not begin. One that has spoken before it is heard:
+     * between the last read and the close its word would be lost, and its request be given to another one. */
+    if (i->sock >= 0)
+        shutdown(i->sock, SHUT_RD);
+    /* As much as a socket holds. */
     int r = receive_all(i, 4096);
     if (r < 0)
         conversation_end(i);
