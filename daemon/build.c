@@ -59,7 +59,7 @@ static int allocate(struct builder *b) {
     b->next = block;
     b->plan = take(b, sizeof(struct plan));
     memset(b->plan, 0, sizeof *b->plan);
-    b->plan->report = b->plan->wake = b->plan->gate = -1;
+    b->plan->report = b->plan->wake = b->plan->gate = b->plan->depot = -1;
     return 0;
 }
 

@@ -2,9 +2,11 @@
 /* The delegated cgroup: a folder for a worker, its limits, its end. It never touches anything above what systemd gave us. */
 #include "daemon/cgroup.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -112,10 +114,10 @@ int cgroup_init(struct cgroup *c, uid_t uid, gid_t gid) {
     int r = own_path(path, sizeof path);
     if (r < 0 || path[0] == 0)
         return 0;
-    /* DelegateSubgroup=supervisor: ours is the level above. */
+    /* DelegateSubgroup=supervisor: ours is the level above. So it is for what systemd runs beside the main process. */
     char *last = strrchr(path, '/');
     bool subgroup = last != NULL && strcmp(last, "/supervisor") == 0;
-    if (subgroup)
+    if (subgroup || (last != NULL && strcmp(last, "/.control") == 0))
         *last = 0;
     auto_fd dir = openat(root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (dir < 0)
@@ -246,4 +248,71 @@ int cgroup_remove(const struct cgroup *c, uint64_t owner) {
         return -errno;
     remove_below(c->dir, name, 1);
     return unlinkat(c->dir, name, AT_REMOVEDIR) < 0 ? -errno : 0;
+}
+
+/* ---- all of it ---- */
+
+enum { CLEAR_ROUNDS = 500, CLEAR_PAUSE_USEC = 10000 };
+
+/* Not by cgroup.kill: we are in there ourselves. What is forked meanwhile the next round finds. */
+static unsigned kill_in(int dir) {
+    unsigned n = 0;
+    long pid;
+    int fd = openat(dir, "cgroup.procs", O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    FILE *f = fd >= 0 ? fdopen(fd, "re") : NULL;
+    if (f == NULL) {
+        close_fd(fd);
+        return 0;
+    }
+    while (fscanf(f, "%ld", &pid) == 1)
+        if (pid > 1 && pid != getpid()) {
+            (void)kill((pid_t)pid, SIGKILL);
+            n++;
+        }
+    fclose(f);
+    return n;
+}
+
+static unsigned kill_below(int at, const char *name, unsigned depth) {
+    int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    auto_dir dir = fd >= 0 ? fdopendir(fd) : NULL;
+    if (dir == NULL) {
+        close_fd(fd);
+        return 0;
+    }
+    unsigned n = kill_in(fd);
+    const struct dirent *e;
+    while (depth < REMOVE_DEPTH && (e = readdir(dir)) != NULL)
+        if (e->d_type == DT_DIR && strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+            n += kill_below(fd, e->d_name, depth + 1);
+    return n;
+}
+
+unsigned cgroup_clear(const struct cgroup *c) {
+    unsigned n, most = 0, rounds = 0;
+    while ((n = kill_below(c->dir, ".", 0)) > 0 && rounds++ < CLEAR_ROUNDS) {
+        most = n > most ? n : most;
+        usleep(CLEAR_PAUSE_USEC);
+    }
+    remove_below(c->dir, ".", 1);
+    return most;
+}
+
+static uint64_t owner_of(const char *name) {
+    uint64_t id;
+    char end;
+    if (sscanf(name, "worker-%" SCNu64 "%c", &id, &end) == 1)
+        return id;
+    return sscanf(name, "zygote-%" SCNu64 "%c", &id, &end) == 1 ? id | CGROUP_ZYGOTE : 0;
+}
+
+void cgroup_each(const struct cgroup *c, void (*call)(void *data, uint64_t owner), void *data) {
+    int fd = c->dir >= 0 ? openat(c->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    auto_dir dir = fd >= 0 ? fdopendir(fd) : NULL;
+    const struct dirent *e;
+    while (dir != NULL && (e = readdir(dir)) != NULL) {
+        uint64_t owner = owner_of(e->d_name);
+        if (owner != 0)
+            call(data, owner);
+    }
 }

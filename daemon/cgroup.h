@@ -35,6 +35,11 @@ int cgroup_make(const struct cgroup *c, uint64_t owner, const struct cgroup_limi
 int cgroup_given(int fd, int *ret_fd);
 /* The file of it into which a process writes itself. The fd is the caller's. */
 int cgroup_entrance(int cgroup, int *ret_fd);
+/* Ends all processes in it and below, but for this one. Returns how many there were. Waits until they are gone, or for five
+ * seconds. */
+unsigned cgroup_clear(const struct cgroup *c);
+/* The owners of all that are there. */
+void cgroup_each(const struct cgroup *c, void (*call)(void *data, uint64_t owner), void *data);
 int cgroup_kill(const struct cgroup *c, uint64_t owner);
 /* -EBUSY while processes are in it. */
 int cgroup_remove(const struct cgroup *c, uint64_t owner);

@@ -11,11 +11,15 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 
 #include "daemon/plan.h"
 #include "daemon/raw.h"
+#include "daemon/table.h"
 
 static void __attribute__((noreturn)) leave(const struct plan *p, enum stage stage, long error) {
+    if (p->record != NULL)
+        __atomic_store_n(&p->record->failure, (uint32_t)stage << 16 | (uint32_t)-error, __ATOMIC_RELEASE);
     p->slot->stage = (uint32_t)stage;
     __atomic_store_n(&p->slot->error, (uint32_t)-error, __ATOMIC_RELEASE);
     for (;;)
@@ -55,6 +59,26 @@ static void unshare_fds(const struct plan *p) {
         uint64_t one = 1;
         raw_call(SYS_write, p->wake, (long)&one, sizeof one, 0, 0);
     }
+}
+
+/* Whoever kills the daemon now takes its pidfd of us along. This one lies where the next daemon finds it. */
+static void deposit(const struct plan *p) {
+    union {
+        struct cmsghdr header;
+        char space[CMSG_SPACE(sizeof(int))];
+    } control;
+    if (p->depot < 0)
+        return;
+    long pidfd = raw_call(SYS_pidfd_open, raw_call(SYS_getpid, 0, 0, 0, 0, 0), 0, 0, 0, 0);
+    if (pidfd < 0)
+        return;
+    uint64_t worker = p->worker;
+    struct iovec iov = {&worker, sizeof worker};
+    struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+    control.header = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+    *(int *)(void *)CMSG_DATA(&control.header) = (int)pidfd;
+    raw_call(SYS_sendmsg, p->depot, (long)&m, MSG_DONTWAIT | MSG_NOSIGNAL, 0, 0);
+    raw_call(SYS_close, pidfd, 0, 0, 0, 0);
 }
 
 static long raise_fd_to(const struct plan *p, long fd, int least) {
@@ -162,6 +186,7 @@ void child_run(void *data) {
     set_signals(p);
     set_session(p);
     unshare_fds(p);
+    deposit(p);
     set_fds(p);
     set_terminal(p);
     if (p->cwd != NULL)

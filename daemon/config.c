@@ -61,6 +61,7 @@ static const struct setting settings[] = {
     SETTING("Workers", "GraceSec", SETTING_SPAN, grace, 5 * SEC, 0, 3600 * SEC),
     SETTING("Workers", "KeepEnds", SETTING_COUNT, keep_ends, 1024, 0, 65536),
     SETTING("Workers", "KeepEndsSec", SETTING_SPAN, keep_ends_time, 600 * SEC, 0, 30 * 86400 * SEC),
+    SETTING("Workers", "ReturnSec", SETTING_SPAN, return_time, 15 * SEC, 0, 86400 * SEC),
     {"Workers", "CPythonZygote", SETTING_OWN, 0, 0, 0, 0, NULL, set_cpython_zygote},
     SETTING("Requests", "MaxWaiting", SETTING_COUNT, max_waiting, 8192, 1, 1048576),
     SETTING("Requests", "MaxWaitingPerSession", SETTING_COUNT, max_waiting_per_session, 4096, 1, 1048576),

@@ -28,6 +28,7 @@ struct config {
     uint64_t grace;
     uint64_t keep_ends;                    /* how many ends of detached workers are kept, */
     uint64_t keep_ends_time;               /* and how long */
+    uint64_t return_time;                  /* for clients of a daemon that is gone, to come back to their workers */
     char cpython_zygote[LIMIT_ZYGOTE + 1]; /* that serves fork requests of CPython's multiprocessing; "": none */
     /* [Requests] */
     uint64_t max_waiting, max_waiting_per_session;

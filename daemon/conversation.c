@@ -14,6 +14,7 @@
 #include "daemon/crowd.h"
 #include "daemon/exitpipe.h"
 #include "daemon/handover.h"
+#include "daemon/keep.h"
 #include "daemon/life.h"
 #include "daemon/limits.h"
 #include "daemon/log.h"
@@ -110,6 +111,9 @@ static void become_child(struct incarnation *i, struct worker *w, pid_t pid, int
     i->zygote->forks++;
     w->d->counters.forks++;
     w->d->counters.started++;
+    if (w->record == NULL)
+        keep_starting(w, NULL);
+    keep_started(w, false);
     crowd_move_up(w);
     incarnation_audit(w->d);
 }

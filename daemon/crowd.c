@@ -83,6 +83,8 @@ void crowd_prepare(struct daemon *d, struct plan *plan) {
     int highest = plan->report > d->crowd->wake ? plan->report : d->crowd->wake;
     if (d->n_workers < CROWD)
         return;
+    if (plan->depot > highest)
+        highest = plan->depot;
     if (plan->gate > highest)
         highest = plan->gate;
     for (unsigned i = 0; i < plan->n_fds; i++)

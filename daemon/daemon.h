@@ -25,6 +25,8 @@ struct swept;
 struct zygote;
 struct incarnation;
 struct waiting;
+struct table;
+struct depot;
 
 TAILQ_HEAD(session_list, session);
 TAILQ_HEAD(worker_list, worker);
@@ -93,6 +95,13 @@ struct daemon {
     unsigned n_ended;
     unsigned n_gated;        /* wait at their gates */
     sd_event_source *forget; /* of the oldest kept end */
+
+    /* keep.c, adopt.c */
+    struct table *records; /* owned: the table that outlives us; NULL: there is none */
+    struct depot *depot;   /* owned */
+    sd_event_source *store, *returning;
+    bool restarting; /* the next daemon takes over what is detached */
+    unsigned n_staying;
 
     /* sweep.c */
     struct swept *swept; /* owned */

@@ -13,6 +13,7 @@
 #include "common/cleanup.h"
 #include "daemon/exitpipe.h"
 #include "daemon/handover.h"
+#include "daemon/keep.h"
 #include "daemon/launch.h"
 #include "daemon/life.h"
 #include "daemon/log.h"
@@ -267,6 +268,7 @@ static int attempt(struct attempt *a, int *fds, unsigned n_fds) {
     r = make_request(a, fds, n_fds);
     if (r < 0)
         return r;
+    keep_starting(a->worker, a->m);
     uint64_t limit = message_u64(a->m, ATTR_TIME_LIMIT, 0);
     if (limit == 0 && !(a->worker->flags & SPAWN_HAND_OVER))
         limit = a->z->declaration.time_limit;

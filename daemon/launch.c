@@ -13,9 +13,12 @@
 #include <unistd.h>
 
 #include "common/cleanup.h"
+#include "daemon/adopt.h"
 #include "daemon/build.h"
 #include "daemon/crowd.h"
+#include "daemon/depot.h"
 #include "daemon/handover.h"
+#include "daemon/keep.h"
 #include "daemon/oom.h"
 #include "daemon/reaper.h"
 #include "daemon/report.h"
@@ -238,6 +241,10 @@ static int start(struct attempt *a) {
         a->plan->report = report = ends[1];
     }
     worker_at_gate(w, a->plan->gate >= 0);
+    keep_starting(w, a->m);
+    a->plan->record = w->record;
+    a->plan->worker = w->id;
+    a->plan->depot = w->record != NULL ? depot_in(d->depot) : -1;
     crowd_prepare(d, a->plan);
     bool shares = a->plan->cut > 0;
     r = starter_start(d->starter, a->plan, w->id, cgroup, &w->pid, &w->pidfd, &w->slot);
@@ -259,6 +266,7 @@ static void watch_started(struct attempt *a) {
     struct worker *w = a->worker;
     uint64_t limit = message_u64(a->m, ATTR_TIME_LIMIT, 0);
     w->d->counters.started++;
+    keep_started(w, true);
     int r = reaper_watch(w);
     if (r >= 0 && limit > 0)
         r = worker_set_time_limit(w, limit);
@@ -317,6 +325,11 @@ static void give_up(struct attempt *a, int error) {
     worker_free(a->worker);
 }
 
+static void close_all(const int *fds, unsigned n_fds) {
+    for (unsigned i = 0; i < n_fds; i++)
+        close_fd(fds[i]);
+}
+
 static bool launch_exec(struct session *s, const struct message *m, int *fds, unsigned n_fds, struct refusal *ret_refusal) {
     struct attempt a = {.s = s, .m = m, .fds = fds, .n_fds = n_fds};
     int r = attempt(&a);
@@ -327,8 +340,7 @@ static bool launch_exec(struct session *s, const struct message *m, int *fds, un
     if (r < 0)
         give_up(&a, r);
     free(a.plan);
-    for (unsigned i = 0; i < n_fds; i++)
-        close_fd(fds[i]);
+    close_all(fds, n_fds);
     return false;
 }
 
@@ -336,6 +348,15 @@ bool launch_try(struct session *s, const struct message *m, int *fds, unsigned n
     if (message_has(m, ATTR_ZYGOTE))
         return fork_launch(s, m, fds, n_fds, ret_refusal);
     return launch_exec(s, m, fds, n_fds, ret_refusal);
+}
+
+/* One that was sent before: whether that is all, or it is to be started now. */
+static bool is_answered(struct session *s, const struct message *m) {
+    int r = message_has(m, ATTR_AGAIN) ? adopt_again(s, m) : 1;
+    if (r < 0)
+        report_failed(s, m->serial, NULL, STAGE_REQUEST, -r,
+                      "request: whether this job was started before is not known: the table of workers is younger than it");
+    return r <= 0;
 }
 
 int launch(struct session *s, const struct message *m) {
@@ -346,9 +367,8 @@ int launch(struct session *s, const struct message *m) {
         return -EBADMSG;
     /* Those that wait have been here first. */
     slots_serve(s->d);
-    if (s->ending) {
-        for (unsigned i = 0; i < n_fds; i++)
-            close_fd(fds[i]);
+    if (s->ending || is_answered(s, m)) {
+        close_all(fds, n_fds);
         return 0;
     }
     bool waits = message_u64(m, ATTR_SLOT_WAIT, 0) > 0;

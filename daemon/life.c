@@ -11,6 +11,8 @@
 
 #include "common/cleanup.h"
 #include "daemon/authenticate.h"
+#include "daemon/job.h"
+#include "daemon/keep.h"
 #include "daemon/limits.h"
 #include "daemon/listener.h"
 #include "daemon/session.h"
@@ -66,9 +68,12 @@ static void stop(struct daemon *d, const char *why) {
     slots_changed(d);
     slots_serve(d);
     zygotes_stop(d);
+    if (!d->private_instance && unit_is_ours() && unit_job() == UNIT_JOB_RESTART)
+        keep_for_next(d);
     for (w = TAILQ_FIRST(&d->live); w != NULL; w = next) {
         next = TAILQ_NEXT(w, link);
-        worker_terminate(w, REASON_STOPPED);
+        if (!w->stays)
+            worker_terminate(w, REASON_STOPPED);
     }
     life_changed(d);
 }
@@ -127,7 +132,7 @@ void life_changed(struct daemon *d) {
     int enabled;
     slots_changed(d);
     if (d->stopping) {
-        if (d->n_workers == 0 && zygotes_running(d) == 0)
+        if (d->n_workers == d->n_staying && zygotes_running(d) == 0)
             sd_event_source_set_enabled(d->leave, SD_EVENT_ONESHOT);
         return;
     }

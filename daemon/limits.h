@@ -58,6 +58,21 @@ enum {
     LOG_BURST = 20,
     LOG_INTERVAL_SEC = 10,
 
+    /* Workers that the table can hold which outlives the daemon; of what is never used nothing is kept in memory. Those beyond it
+     * run as all others do, but no daemon after this one knows them. */
+    TABLE_RECORDS = 128 * 1024,
+    /* pidfds under way in the depot: the youngest workers', of which most are done soon, */
+    DEPOT_KEEP = 192,
+    /* ... and those started since they were last looked through. Together far from the 1024 that other programs of the same user
+     * may have under way with usual limits. */
+    DEPOT_SINGLES = 128,
+    /* Room for them. */
+    DEPOT_BUFFER = 512 * 1024,
+    /* Older workers' pidfds go to the service manager's store, which takes its time for each: so many at a time, */
+    STORE_AFTER_USEC = 1000 * 1000,
+    STORE_BATCH = 64,
+    STORE_EVERY_USEC = 250 * 1000,
+
     /* STATUS= for systemctl at most this often. */
     STATUS_INTERVAL_SEC = 1,
     /* At the stop: for peers to take their last answers. */

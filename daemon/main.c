@@ -13,9 +13,12 @@
 #include <unistd.h>
 
 #include "common/cleanup.h"
+#include "daemon/adopt.h"
 #include "daemon/authenticate.h"
 #include "daemon/daemon.h"
 #include "daemon/handover.h"
+#include "daemon/job.h"
+#include "daemon/keep.h"
 #include "daemon/launch.h"
 #include "daemon/life.h"
 #include "daemon/listener.h"
@@ -33,13 +36,14 @@ enum { EXIT_CONFIGURATION = 78 };
 
 struct options {
     const char *user;
-    bool private_instance;
+    bool private_instance, after_stop;
 };
 
 struct passed {
     int listeners[LISTENERS_MAX]; /* owned */
     unsigned n_listeners;
     int key, lifeline; /* owned, or -1 */
+    struct kept kept;
 };
 
 uint64_t daemon_now(const struct daemon *d) {
@@ -68,6 +72,7 @@ static void usage(void) {
          "its listening socket and its key; see forksrvd(8).\n\n"
          "  --user=NAME   started as root: read the key, then become NAME for good\n"
          "  --private     a private instance: ends with its client, reads no configuration\n"
+         "  --after-stop  for ExecStopPost=: end what the daemon has left, unless it comes back\n"
          "  --version     print the version\n"
          "  --help        print this");
 }
@@ -75,11 +80,8 @@ static void usage(void) {
 /* Returns -1 to go on, else the exit status. */
 static int parse(int argc, char **argv, struct options *o) {
     static const struct option known[] = {
-        {"user", required_argument, NULL, 'u'},
-        {"private", no_argument, NULL, 'p'},
-        {"version", no_argument, NULL, 'v'},
-        {"help", no_argument, NULL, 'h'},
-        {0},
+        {"user", required_argument, NULL, 'u'}, {"private", no_argument, NULL, 'p'}, {"after-stop", no_argument, NULL, 'a'},
+        {"version", no_argument, NULL, 'v'},    {"help", no_argument, NULL, 'h'},    {0},
     };
     int c;
     while ((c = getopt_long(argc, argv, "", known, NULL)) >= 0) {
@@ -87,6 +89,8 @@ static int parse(int argc, char **argv, struct options *o) {
             o->user = optarg;
         else if (c == 'p')
             o->private_instance = true;
+        else if (c == 'a')
+            o->after_stop = true;
         else if (c == 'v' || c == 'h') {
             c == 'v' ? (void)puts("forksrvd " PACKAGE_VERSION) : usage();
             return 0;
@@ -120,6 +124,8 @@ static int take_fd(struct passed *p, int fd, const char *name) {
         p->lifeline = fd;
         return 0;
     }
+    if (kept_take(&p->kept, fd, name))
+        return 0;
     if (sd_is_socket_unix(fd, SOCK_STREAM, 1, NULL, 0) <= 0 || p->n_listeners == LISTENERS_MAX) {
         log_line(LOG_ERR, LOG_KIND_START_UP, NULL,
                  "the passed file descriptor \"%s\" is not a listening AF_UNIX stream socket, or one too many", name);
@@ -133,6 +139,7 @@ static int take_passed(struct passed *p) {
     char **names = NULL;
     int n = sd_listen_fds_with_names(true, &names), r = 0;
     *p = (struct passed){.key = -1, .lifeline = -1};
+    kept_init(&p->kept);
     for (int i = 0; i < n; i++) {
         if (r >= 0)
             r = take_fd(p, SD_LISTEN_FDS_START + i, names[i]);
@@ -237,6 +244,7 @@ static void tear_down(struct daemon *d) {
     worker_table_done(d);
     zygotes_done(d);
     sweep_done(d);
+    keep_done(d);
     launch_done(d);
     reaper_done(d);
     life_done(d);
@@ -264,12 +272,17 @@ static int run(const struct options *o) {
         config_read(&d.config, d.session_flavour);
     r = set_up_loop(&d, &p);
     if (r >= 0) {
+        bool again;
         zygotes_read(&d);
+        keep_init(&d, &p.kept, &again);
+        if (again)
+            adopt(&d, &p.kept);
         zygotes_warm(&d);
         sd_notify(false, "READY=1\nSTATUS=Ready.");
         log_line(LOG_INFO, LOG_KIND_READY, NULL, "ready as uid %u, version %s", (unsigned)d.uid, PACKAGE_VERSION);
         r = sd_event_loop(d.event);
     }
+    kept_done(&p.kept);
     tear_down(&d);
     return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
@@ -279,6 +292,8 @@ int main(int argc, char **argv) {
     int r = parse(argc, argv, &o);
     if (r >= 0)
         return r;
+    if (o.after_stop)
+        return after_stop();
     set_signals();
     /* No folder of the client's stays busy because of us. */
     if (chdir("/") < 0)

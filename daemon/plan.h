@@ -34,8 +34,13 @@ struct plan_range {
     unsigned first, last;
 };
 
+struct record;
+
 struct plan {
     struct slot *slot;
+    struct record *record; /* in the worker table; NULL */
+    uint64_t worker;       /* whose that is */
+    int depot;             /* where a pidfd of it goes before its program begins; -1 */
     char **argv, **envp;
     const char *program;
     const char *search; /* PATH to search for the program; NULL: it has a slash */

@@ -84,7 +84,8 @@ static void on_end(struct worker *w) {
         return;
     }
     int r = reaper_wait(w->pidfd, &kind, &value, &w->usage);
-    if (r == -ECHILD && w->zygote != NULL) {
+    bool others = w->zygote != NULL || w->adopted;
+    if (r == -ECHILD && others) {
         r = pidfd_end(w->pidfd, &kind, &value);
         /* Somebody else is its parent, and takes his time. */
         if (r == 0 && !w->unwatched) {
@@ -101,7 +102,7 @@ static void on_end(struct worker *w) {
     log_line(LOG_ERR, LOG_KIND_WORKER, NULL, "the end of worker %llu cannot be known: %s", (unsigned long long)w->id,
              strerror(-r));
     reaper_unwatch(w->d, w->pidfd);
-    if (w->zygote != NULL)
+    if (others)
         worker_lost(w);
 }
 

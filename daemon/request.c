@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/adopt.h"
+#include "daemon/keep.h"
 #include "daemon/launch.h"
 #include "daemon/life.h"
 #include "daemon/limits.h"
@@ -32,7 +34,10 @@ static struct worker *find(struct session *s, const struct message *m) {
     const char *name = message_str(m, ATTR_NAME);
     char text[160];
     int r = -ESRCH;
-    if (message_has(m, ATTR_WORKER)) {
+    if (message_has(m, ATTR_JOB)) {
+        w = keep_find_job(s->d, m->attributes[ATTR_JOB].data);
+        snprintf(text, sizeof text, "there is no such job, or it ended too long ago");
+    } else if (message_has(m, ATTR_WORKER)) {
         uint64_t id = message_u64(m, ATTR_WORKER, 0);
         w = worker_find(s->d, id);
         snprintf(text, sizeof text, "there is no worker %llu, or it ended too long ago", (unsigned long long)id);
@@ -88,6 +93,10 @@ static int on_wait(struct session *s, const struct message *m) {
     struct worker *w = find(s, m);
     if (w == NULL)
         return 0;
+    if (message_has(m, ATTR_JOB)) {
+        adopt_return(s, m->serial, w);
+        return 0;
+    }
     if (w->state == WORKER_LIVE) {
         if (!request_may_wait(s, m->serial))
             return 0;

@@ -13,6 +13,7 @@
 
 #include "common/cleanup.h"
 #include "daemon/authenticate.h"
+#include "daemon/keep.h"
 #include "daemon/life.h"
 #include "daemon/limits.h"
 #include "daemon/listener.h"
@@ -84,6 +85,8 @@ void session_free(struct session *s) {
         if (s->out_fds[i].owned)
             close_fd(s->out_fds[i].fd);
     free(s->out_fds);
+    keep_told(s);
+    free(s->told);
     fd_queue_done(&s->fds);
     wire_buf_done(&s->in);
     wire_buf_done(&s->out);
@@ -243,6 +246,8 @@ static void set_busy(struct session *s, bool busy) {
 
 static void flush(struct session *s) {
     int r = send_all(s);
+    if (r == 0)
+        keep_told(s);
     if ((r < 0 && r != -EAGAIN) || (r == 0 && s->ending)) {
         session_free(s);
         return;

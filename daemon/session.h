@@ -14,6 +14,8 @@
 
 /* A connection: first a peer that has to prove itself, then a session. */
 
+struct record;
+
 struct out_fd {
     size_t offset; /* in `out`, from its head: where the frame starts that it belongs to */
     int fd;
@@ -46,6 +48,8 @@ struct session {
     unsigned n_waiting;    /* of these: for a slot */
     uint32_t watch_serial; /* 0: does not watch */
     uint64_t watch_lost;
+    struct record **told; /* owned: of workers whose ends are in `out` */
+    unsigned n_told, size_told;
     bool ending;             /* closed once `out` is sent, or at the latest by `linger` */
     sd_event_source *linger; /* owned */
 };

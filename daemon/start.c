@@ -16,6 +16,7 @@
 #include "common/cleanup.h"
 #include "daemon/limits.h"
 #include "daemon/raw.h"
+#include "daemon/table.h"
 
 struct starter {
     struct slot slots[START_SLOTS];
@@ -92,6 +93,10 @@ static long clone_plan(struct starter *s, unsigned i, struct plan *plan, int cgr
     };
     if (plan->cut > 0)
         args.flags |= CLONE_FILES;
+    if (plan->record != NULL) {
+        args.flags |= CLONE_PARENT_SETTID;
+        args.parent_tid = (uint64_t)(uintptr_t)&plan->record->pid;
+    }
     if (cgroup >= 0) {
         args.flags |= CLONE_INTO_CGROUP;
         args.cgroup = (uint64_t)cgroup;
@@ -123,6 +128,8 @@ int starter_start(struct starter *s, struct plan *plan, uint64_t owner, int cgro
     long pid = clone_plan(s, i, plan, cgroup, &pidfd);
     if (pid < 0)
         return (int)pid;
+    if (plan->record != NULL)
+        plan->record->pid = (pid_t)pid;
     s->n_free--;
     s->plans[i] = plan;
     s->busy[s->n_busy++] = i;

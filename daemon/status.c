@@ -144,6 +144,7 @@ static void put_limits(struct answer *a, const struct config *c) {
     number(a, "limit.handshake-usec", c->handshake_timeout);
     number(a, "limit.ends-kept", c->keep_ends);
     number(a, "limit.ends-kept-usec", c->keep_ends_time);
+    number(a, "limit.return-usec", c->return_time);
     number(a, "setting.grace-usec", c->grace);
     number(a, "setting.idle-exit-usec", c->idle_exit);
 }

@@ -15,6 +15,7 @@
 #include "daemon/crowd.h"
 #include "daemon/exitpipe.h"
 #include "daemon/handover.h"
+#include "daemon/keep.h"
 #include "daemon/life.h"
 #include "daemon/limits.h"
 #include "daemon/log.h"
@@ -106,27 +107,35 @@ int worker_find_name(const struct daemon *d, const char *name, struct worker **r
 
 /* ---- one worker ---- */
 
-int worker_new(struct daemon *d, struct session *s, struct worker **ret_worker) {
+int worker_restore(struct daemon *d, uint64_t id, struct worker **ret_worker) {
     struct worker *w = calloc(1, sizeof *w);
     if (w == NULL)
         return -ENOMEM;
     if (d->n_workers + d->n_ended >= d->table_size)
         table_grow(d);
     w->d = d;
-    w->id = ++d->last_worker;
+    w->id = id;
     w->pidfd = w->report = w->exit_pipe = -1;
     LIST_INIT(&w->waiters);
     table_put(d, w);
     TAILQ_INSERT_TAIL(&d->live, w, link);
     d->n_workers++;
-    if (s != NULL) {
-        w->session = s;
-        w->session_id = s->id;
-        TAILQ_INSERT_TAIL(&s->workers, w, session_link);
-        s->n_workers++;
-    }
     *ret_worker = w;
     return 0;
+}
+
+static void enter_session(struct worker *w, struct session *s) {
+    w->session = s;
+    w->session_id = s->id;
+    TAILQ_INSERT_TAIL(&s->workers, w, session_link);
+    s->n_workers++;
+}
+
+int worker_new(struct daemon *d, struct session *s, struct worker **ret_worker) {
+    int r = worker_restore(d, ++d->last_worker, ret_worker);
+    if (r >= 0 && s != NULL)
+        enter_session(*ret_worker, s);
+    return r;
 }
 
 static void close_pidfd(struct worker *w) {
@@ -154,6 +163,13 @@ static void leave_session(struct worker *w) {
     TAILQ_REMOVE(&w->session->workers, w, session_link);
     w->session->n_workers--;
     w->session = NULL;
+}
+
+void worker_join(struct worker *w, struct session *s, uint32_t serial) {
+    leave_session(w);
+    if (w->state == WORKER_LIVE)
+        enter_session(w, s);
+    w->serial = serial;
 }
 
 static void forget_waiter(struct waiter *waiter) {
@@ -204,6 +220,7 @@ void worker_free(struct worker *w) {
         d->n_workers--;
     else
         d->n_ended--;
+    keep_forget(w);
     free(w->program);
     free(w);
 }
@@ -249,7 +266,7 @@ void worker_session_gone(struct session *s) {
 /* ---- ending it ---- */
 
 static bool is_our_child(const struct worker *w) {
-    return w->zygote == NULL && !(w->flags & SPAWN_HAND_OVER);
+    return w->zygote == NULL && !w->adopted && !(w->flags & SPAWN_HAND_OVER);
 }
 
 /* Somebody else may have reaped it by now, so that its pid says nothing. Where the kernel cannot signal a group by pidfd (before
@@ -299,6 +316,7 @@ void worker_terminate(struct worker *w, enum end_reason reason) {
     if (w->reason != 0 || w->state != WORKER_LIVE)
         return;
     w->reason = reason;
+    keep_reason(w);
     if (w->request != NULL) {
         fork_cancel(w->request);
         return;
@@ -353,15 +371,26 @@ static void forget_old(struct daemon *d) {
         daemon_timer(d, &d->forget, w->forget_at - now, on_forget, d);
 }
 
-static void keep_end(struct worker *w) {
+/* Most often it is the last one. */
+static void insert_ended(struct daemon *d, struct worker *w) {
+    struct worker *before = TAILQ_LAST(&d->ended, worker_list);
+    while (before != NULL && before->forget_at > w->forget_at)
+        before = TAILQ_PREV(before, worker_list, link);
+    if (before != NULL)
+        TAILQ_INSERT_AFTER(&d->ended, before, w, link);
+    else
+        TAILQ_INSERT_HEAD(&d->ended, w, link);
+    d->n_ended++;
+}
+
+void worker_keep(struct worker *w, uint64_t forget_at) {
     struct daemon *d = w->d;
     release(w);
     TAILQ_REMOVE(&d->live, w, link);
     d->n_workers--;
     w->state = WORKER_ENDED;
-    w->forget_at = daemon_now(d) + d->config.keep_ends_time;
-    TAILQ_INSERT_TAIL(&d->ended, w, link);
-    d->n_ended++;
+    w->forget_at = forget_at;
+    insert_ended(d, w);
     forget_old(d);
 }
 
@@ -398,6 +427,8 @@ void worker_failed(struct worker *w, enum stage stage, int error, const char *te
 
 void worker_ended(struct worker *w) {
     struct daemon *d = w->d;
+    d->n_staying -= w->stays;
+    w->stays = false;
     enum stage stage;
     int error = w->slot != NULL ? starter_failure(d->starter, w->slot, w->id, &stage) : 0;
     if (error != 0) {
@@ -409,13 +440,20 @@ void worker_ended(struct worker *w) {
     }
     clean_cgroup(w);
     d->counters.ended++;
+    /* Its client may still come back to one that an earlier daemon has started. */
+    bool kept = w->flags & SPAWN_DETACHED || (w->adopted && w->session == NULL && w->record != NULL);
+    uint64_t forget_at = daemon_now(d) + (w->flags & SPAWN_DETACHED ? d->config.keep_ends_time : d->config.return_time);
+    keep_end(w, forget_at);
     if (!w->told_started)
         report_started(w);
     report_ended(w);
     if (w->pipe_is_ours)
         exit_pipe_write(w->exit_pipe, w->end_kind, w->end_value);
-    if (w->flags & SPAWN_DETACHED)
-        keep_end(w);
-    else
-        worker_free(w);
+    if (kept) {
+        worker_keep(w, forget_at);
+        return;
+    }
+    if (w->session != NULL)
+        keep_until_told(w, w->session);
+    worker_free(w);
 }

@@ -17,6 +17,7 @@ struct held;
 struct fork_request;
 struct handover;
 struct incarnation;
+struct record;
 struct zygote;
 
 enum worker_state { WORKER_LIVE, WORKER_ENDED };
@@ -61,7 +62,11 @@ struct worker {
     bool told_started;
     bool own_cgroup;
     bool at_gate;
-    bool unwatched; /* see reaper_ask */
+    bool unwatched;        /* see reaper_ask */
+    bool adopted;          /* an earlier daemon has started it: it is nobody's child that we know */
+    bool stays;            /* the daemon ends and this one does not */
+    bool stored;           /* the service manager has its pidfd, too */
+    struct record *record; /* in the table that outlives us; NULL */
     uint64_t grace;
     uint64_t started, wall; /* monotonic; microseconds */
     uint64_t started_at;    /* wall clock */
@@ -81,6 +86,12 @@ void worker_table_done(struct daemon *d);
 /* A worker without a process yet, in the table. The session may be NULL. */
 int worker_new(struct daemon *d, struct session *s, struct worker **ret_worker);
 void worker_free(struct worker *w);
+/* One that an earlier daemon has started. */
+int worker_restore(struct daemon *d, uint64_t id, struct worker **ret_worker);
+/* It is the session's from now on, which hears of its end by that serial. */
+void worker_join(struct worker *w, struct session *s, uint32_t serial);
+/* A live one has ended: it is kept until then for whoever asks. */
+void worker_keep(struct worker *w, uint64_t forget_at);
 
 struct worker *worker_find(const struct daemon *d, uint64_t id);
 /* -ESRCH, or -EEXIST if several live ones, or (if none lives) several ended ones have that name. */

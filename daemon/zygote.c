@@ -13,6 +13,7 @@
 #include "daemon/log.h"
 #include "daemon/report.h"
 #include "daemon/request.h"
+#include "daemon/table.h"
 
 static const uint64_t second = 1000000;
 
@@ -175,6 +176,8 @@ static void send_waiting(struct zygote *z) {
         z->n_waiting--;
         r->queued = false;
         r->sent_to = i;
+        if (r->worker->record != NULL)
+            r->worker->record->incarnation = i->id;
         r->doubted = false;
         r->due = daemon_now(z->d) + ZYGOTE_FORK_SEC * second;
         TAILQ_INSERT_TAIL(&i->sent, r, link);

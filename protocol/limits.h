@@ -42,6 +42,9 @@ enum {
     /* A worker's name. */
     LIMIT_NAME = 64,
 
+    /* What a client calls a start of its own, so that it can ask for it again: random enough never to meet another. */
+    LIMIT_JOB = 16,
+
     /* A text for people in FAILED and ERROR: a traceback of some depth. */
     LIMIT_TEXT = 4096,
 

@@ -152,6 +152,8 @@ static const struct {
     [ATTR_INTO_CGROUP] = {U32, 0, 0, SPEC},
     [ATTR_GATE] = {U32, 0, 0, SPEC},
     [ATTR_SLOT_WAIT] = {U64, 0, 0, SPEC},
+    [ATTR_JOB] = {TUPLE, LIMIT_JOB, 0, SPEC | IN(WAIT)},
+    [ATTR_AGAIN] = {U64, 0, 0, SPEC},
 };
 
 const char *stage_name(enum stage stage) {

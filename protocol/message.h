@@ -107,6 +107,8 @@ enum {
     ATTR_INTO_CGROUP = 0x31,   /* u32: index of the fd of a cgroup to begin in */
     ATTR_GATE = 0x32,          /* u32: index of the fd from which the worker reads a byte before it begins */
     ATTR_SLOT_WAIT = 0x33,     /* u64, microseconds */
+    ATTR_JOB = 0x34,           /* LIMIT_JOB bytes: what its client calls this start */
+    ATTR_AGAIN = 0x35,         /* u64, microseconds of CLOCK_MONOTONIC: when it was sent first */
     ATTR_REQUIRED = 0x8000,
 };
 /* Room for every number above; also the highest one that an attribute of this version may have. */

@@ -199,11 +199,11 @@ def skip_all(why):
     sys.exit(0)
 
 
-def test(body, stops=False, **options):
-    """Runs body(tap, daemon) and looks after the daemon's end. stops: body ends it."""
+def test(body, stops=False, kind=Daemon, **options):
+    """Runs body(tap, daemon) and looks after the daemon's end. stops: body ends it. kind: of the daemon's keeper."""
     if not os.access(DAEMON, os.X_OK):
         skip_all("forksrvd is not built")
-    tap, daemon = Tap(), Daemon(**options)
+    tap, daemon = Tap(), kind(**options)
     pid = daemon.process.pid
     try:
         body(tap, daemon)

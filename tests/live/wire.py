@@ -29,7 +29,7 @@ ATTRIBUTES = {
     "time_limit": (0x1C, "u64"), "grace": (0x1D, "u64"), "memory_max": (0x1E, "u64"), "tasks_max": (0x1F, "u64"),
     "cpu_weight": (0x20, "u64"), "signo": (0x22, "u32"), "signal_flags": (0x23, "u32"), "end": (0x24, "end"), "rusage": (0x25, "u64s"),
     "wall": (0x26, "u64"), "started_at": (0x27, "u64"), "session": (0x28, "u64"), "enable": (0x29, "u32"), "zygote": (0x2A, "str"), "action": (0x2B, "u32"),
-    "into_cgroup": (0x31, "u32"), "gate": (0x32, "u32"), "slot_wait": (0x33, "u64"),
+    "into_cgroup": (0x31, "u32"), "gate": (0x32, "u32"), "slot_wait": (0x33, "u64"), "job": (0x34, "bytes"), "again": (0x35, "u64"),
 }
 NAMES = {number: (name, kind) for name, (number, kind) in ATTRIBUTES.items()}
 
@@ -47,6 +47,8 @@ def encode(kind, value):
         return struct.pack(">I", value & 0xFFFFFFFF)
     if kind == "u64":
         return struct.pack(">Q", value)
+    if kind == "bytes":
+        return value
     if kind == "str":
         return to_bytes(value) + b"\0"
     if kind == "strs":
