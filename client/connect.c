@@ -123,6 +123,12 @@ static int may_open(struct forksrv *s) {
     return 0;
 }
 
+/* One that was found is found again. One that was given may be wanted for coming back. */
+void key_used(struct forksrv *s) {
+    if (!s->key_given || s->return_time == 0)
+        key_erase(s);
+}
+
 void connect_undo(struct forksrv *s, bool key_given) {
     close_fd(s->fd);
     s->fd = -1;
@@ -131,10 +137,15 @@ void connect_undo(struct forksrv *s, bool key_given) {
         key_erase(s);
 }
 
+bool connect_may_pass(const struct forksrv *s, int r) {
+    return s->hung_up || r == -ECONNRESET || r == -EPIPE;
+}
+
 int connect_greet(struct forksrv *s, uint64_t deadline) {
     int r = may_open(s);
     if (r < 0)
         return r;
+    s->hung_up = false;
     bool given = s->key_given;
     r = reach(s, deadline);
     if (r == 0)
@@ -145,10 +156,15 @@ int connect_greet(struct forksrv *s, uint64_t deadline) {
 }
 
 int forksrv_open(struct forksrv *s) {
-    int r = connect_greet(s, deadline_after(s->timeout));
+    uint64_t deadline = deadline_after(s->timeout);
+    int r = connect_greet(s, deadline);
+    while (r < 0 && s->return_time > 0 && connect_may_pass(s, r) && deadline_left(deadline) > AGAIN_USEC) {
+        usleep(AGAIN_USEC);
+        r = connect_greet(s, deadline);
+    }
     if (r < 0)
         return r;
-    key_erase(s);
+    key_used(s);
     s->phase = PHASE_OPEN;
     if (!s->lazy)
         pump_send(s);

@@ -38,13 +38,27 @@ static int failure_of(const struct message *m) {
 
 /* ---- workers ---- */
 
+/* One that was asked for by its number, which is another one's: that of a server that knows nothing of the one before it. */
+static bool is_another(const struct forksrv_worker *w, const struct message *m) {
+    return w->returning && w->pid != 0 && w->pid != (pid_t)message_u32(m, ATTR_PID, 0);
+}
+
 static void worker_started(struct forksrv *s, struct forksrv_worker *w, const struct message *m, int pidfd) {
     w->id = message_u64(m, ATTR_WORKER, 0);
     w->pid = (pid_t)message_u32(m, ATTR_PID, 0);
-    close_fd(w->pidfd);
-    w->pidfd = pidfd;
+    bool told = w->state == FORKSRV_STATE_RUNNING;
+    /* The program may have the old one, which is as good. */
+    if (w->pidfd < 0) {
+        w->pidfd = pidfd;
+    } else if (w->returning) {
+        close_fd(pidfd);
+    } else {
+        close_fd(w->pidfd);
+        w->pidfd = pidfd;
+    }
     w->state = FORKSRV_STATE_RUNNING;
-    event_queue(s, &w->started, FORKSRV_EVENT_STARTED, w);
+    if (!told)
+        event_queue(s, &w->started, FORKSRV_EVENT_STARTED, w);
 }
 
 static char *failure_text(const struct message *m, enum forksrv_stage stage, int failure) {
@@ -72,6 +86,10 @@ static void worker_ended(struct forksrv *s, struct forksrv_worker *w, const stru
     if (message_has(m, ATTR_WORKER))
         w->id = message_u64(m, ATTR_WORKER, 0);
     record_end(m, &w->end);
+    if (w->end.code < 0 && w->end.signo == 0 && w->end.reason != FORKSRV_REASON_HANDED_OVER && comeback_own_end(w)) {
+        event_queue(s, &w->ended, FORKSRV_EVENT_ENDED, w);
+        return;
+    }
     w->state = w->end.code < 0 && w->end.signo == 0 ? FORKSRV_STATE_LOST : FORKSRV_STATE_ENDED;
     if (w->end.reason == FORKSRV_REASON_HANDED_OVER)
         w->state = FORKSRV_STATE_HANDED_OVER;
@@ -81,6 +99,16 @@ static void worker_ended(struct forksrv *s, struct forksrv_worker *w, const stru
 /* -EBADMSG: not an answer to a SPAWN or WAIT. */
 static int tell_worker(struct forksrv *s, struct forksrv_worker *w, const struct message *m, int *pidfd) {
     uint32_t serial = m->serial;
+    bool another = m->type == MSG_STARTED && is_another(w, m);
+    if (another || (w->returning && m->type == MSG_ERROR)) {
+        w->serial = 0;
+        if (another)
+            *slot_get(s, serial) = (struct slot){.kind = SLOT_DROPPED};
+        else
+            slot_release(s, serial);
+        comeback_tell(w, another ? -ESTALE : failure_of(m));
+        return 0;
+    }
     if (m->type == MSG_STARTED) {
         worker_started(s, w, m, steal_fd(pidfd));
         return 0;

@@ -94,13 +94,14 @@ static void put_fd(struct message_writer *w, unsigned attr, int fd, int *fds, un
     fds[(*n)++] = fd;
 }
 
-int encode_spawn(struct forksrv *s, const struct forksrv_spec *spec, uint32_t serial, uint64_t patience) {
+int encode_spawn(struct forksrv_worker *worker, const struct forksrv_spec *spec, uint64_t patience) {
+    struct forksrv *s = worker->session;
     int fds[LIMIT_MAPPED_FDS + 2];
     uint32_t index[LIMIT_MAPPED_FDS];
     unsigned n_fds = collect_fds(spec, fds, index);
     size_t before = wire_buf_len(&s->out);
     struct message_writer w;
-    message_begin(&w, &s->out, MSG_SPAWN, (uint16_t)(n_fds + (spec->cgroup >= 0) + (spec->gate >= 0)), serial);
+    message_begin(&w, &s->out, MSG_SPAWN, (uint16_t)(n_fds + (spec->cgroup >= 0) + (spec->gate >= 0)), worker->serial);
     message_put_bytes(&w, ATTR_ARGV, spec->argv.data, spec->argv.size);
     if (spec->environ_.size > 0)
         message_put_bytes(&w, ATTR_ENVIRON, spec->environ_.data, spec->environ_.size);
@@ -114,6 +115,10 @@ int encode_spawn(struct forksrv *s, const struct forksrv_spec *spec, uint32_t se
     if (spec->zygote != NULL)
         message_put_str(&w, ATTR_ZYGOTE | ATTR_REQUIRED, spec->zygote);
     message_put_u32(&w, ATTR_SPAWN_FLAGS, spawn_flags(spec));
+    if (!(spec->flags & SPAWN_HAND_OVER))
+        comeback_name(worker);
+    if (worker->has_job)
+        message_put_bytes(&w, ATTR_JOB, worker->job, LIMIT_JOB);
     put_rlimits(&w, spec);
     put_numbers(&w, spec, patience);
     put_fdmap(&w, spec, index);

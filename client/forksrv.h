@@ -72,15 +72,15 @@ void forksrv_free(struct forksrv *session);
  *             is then looked for as forksrv.authkey.USER in the system credential stores.
  *   authkey   the key itself: exactly 32 bytes, copied, erased by forksrv_free.
  *   authkey_file  a file of exactly 32 bytes that neither group nor others may read. Otherwise
- *             $FORKSRV_AUTHKEY_FILE, $CREDENTIALS_DIRECTORY/forksrv.authkey, an fd passed by
- *             systemd's OpenFile= under the name forksrv.authkey,
- *             $XDG_RUNTIME_DIR/credstore/forksrv.authkey; for root the system credential stores.
+ *             $FORKSRV_AUTHKEY_FILE, $CREDENTIALS_DIRECTORY/forksrv.authkey, systemd's OpenFile= of
+ *             that name, $XDG_RUNTIME_DIR/credstore/forksrv.authkey; for root the system's stores.
  *   timeout   the time limit of connect and handshake together. Default: 10 seconds.
- *   daemon    the forksrvd that forksrv_open_private starts. Otherwise $FORKSRV_DAEMON, then the
- *             installed one.
+ *   daemon    for forksrv_open_private. Otherwise $FORKSRV_DAEMON, then the installed forksrvd.
  *   lazy      if not 0, forksrv_open keeps back the handshake's last word to send it together with
  *             the first request, which saves the server a wake-up. The first request must follow
  *             within a second. Default: 0.
+ *   return_time  how long it looks for a server that went away, to come back to its workers; see
+ *             libforksrv(3). Default: 0, not at all.
  *
  * Errors: -EINVAL (empty, too long, wrong size), -ENOMEM, -EISCONN (already open). */
 int forksrv_set_address(struct forksrv *session, const char *path);
@@ -90,6 +90,7 @@ int forksrv_set_authkey_file(struct forksrv *session, const char *path);
 int forksrv_set_timeout(struct forksrv *session, uint64_t usec);
 int forksrv_set_daemon(struct forksrv *session, const char *path);
 int forksrv_set_lazy(struct forksrv *session, int lazy);
+int forksrv_set_return_time(struct forksrv *session, uint64_t usec);
 
 /* forksrv_open: connects, makes sure that root or the caller's own uid made the listener, has the
  * server prove that it knows the key, and proves the same to it. Blocks, at most for the timeout.
@@ -485,8 +486,7 @@ pid_t forksrv_cpython_pid(const struct forksrv_cpython *process);
 int forksrv_cpython_fd(const struct forksrv_cpython *process);
 
 /* forksrv_cpython_wait: until it ended. ret_code: exit code 0 to 255, or -1 if a signal ended it; ret_signo: that signal, or 0.
- * It can be asked again. -ETIMEDOUT; -ENOTCONN: the server ended first, or could not tell; -EPROTO. There is no text for these.
- */
+ * It can be repeated. -ETIMEDOUT; -ENOTCONN: the server ended first, or could not tell; -EPROTO. There is no text for these. */
 int forksrv_cpython_wait(struct forksrv_cpython *process, uint64_t timeout, int *ret_code, int *ret_signo);
 
 /* forksrv_cpython_free: frees the handle only. The process goes on, but multiprocessing.parent_process() of it has ended for it

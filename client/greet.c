@@ -48,6 +48,7 @@ static int send_out(struct forksrv *s) {
 }
 
 static int closed(struct forksrv *s) {
+    s->hung_up = true;
     return session_fail(s, -EPROTO, "%s closed the connection during the handshake. Its journal or standard error may say why",
                         s->peer);
 }

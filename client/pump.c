@@ -157,6 +157,13 @@ static size_t wanted(const struct forksrv *s) {
     return whole - have;
 }
 
+/* The server is gone. 1: another one is there in its place; or -ENOTCONN. */
+static int hung_up(struct forksrv *s, ssize_t n) {
+    if ((n == 0 || n == -ECONNRESET) && comeback_is_wanted(s) && comeback(s) == 0)
+        return 1;
+    return lost_while_reading(s, n);
+}
+
 /* One read. 1: there may be more; 0: no more now; -ENOTCONN. */
 static int receive_once(struct forksrv *s) {
     size_t room = wanted(s);
@@ -169,7 +176,7 @@ static int receive_once(struct forksrv *s) {
     if (n == -EAGAIN)
         return 0;
     if (n <= 0)
-        return lost_while_reading(s, n);
+        return hung_up(s, n);
     wire_buf_commit(&s->in, (size_t)n);
     int r = dispatch(s);
     return r < 0 ? r : 1;
@@ -190,7 +197,7 @@ int pump_greet(struct forksrv *s) {
     int r = greet_step(s);
     if (r == 0 && deadline_left(s->greet_until) > 0)
         return 0;
-    key_erase(s);
+    key_used(s);
     if (r == 0) {
         greet_done(s);
         r = session_fail(s, -ETIMEDOUT, "%s did not answer in time", s->peer);

@@ -71,6 +71,7 @@ int forksrv_watch(struct forksrv *s, int on, uint64_t timeout) {
     if (r < 0)
         return r;
     message_put_u32(&w, ATTR_ENABLE, on != 0);
+    s->watches = on != 0;
     return finish(s, &w, serial, MSG_DONE, timeout);
 }
 

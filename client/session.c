@@ -30,6 +30,14 @@ int session_fail(struct forksrv *s, int r, const char *format, ...) {
     return r;
 }
 
+/* Nobody tells its end any more, but the kernel may. */
+static void lose_worker(struct forksrv_worker *w) {
+    if (comeback_own_end(w))
+        event_queue(w->session, &w->ended, FORKSRV_EVENT_ENDED, w);
+    else
+        w->state = FORKSRV_STATE_LOST;
+}
+
 int session_lose(struct forksrv *s, int error, const char *format, ...) {
     if (s->phase == PHASE_LOST)
         return -ENOTCONN;
@@ -42,7 +50,7 @@ int session_lose(struct forksrv *s, int error, const char *format, ...) {
     struct forksrv_worker *w;
     TAILQ_FOREACH(w, &s->workers, link)
     if (w->state == FORKSRV_STATE_SUBMITTED || w->state == FORKSRV_STATE_RUNNING)
-        w->state = FORKSRV_STATE_LOST;
+        lose_worker(w);
     for (uint32_t i = 0; i < s->n_slots; i++)
         if (s->slots[i].kind == SLOT_CALL) {
             s->slots[i].call->done = true;
@@ -52,7 +60,7 @@ int session_lose(struct forksrv *s, int error, const char *format, ...) {
     return session_fail(s, -ENOTCONN, "%s", s->lost_text);
 }
 
-static void free_batches(struct forksrv *s) {
+void session_free_batches(struct forksrv *s) {
     struct fd_batch *b;
     while ((b = STAILQ_FIRST(&s->out_fds)) != NULL) {
         STAILQ_REMOVE_HEAD(&s->out_fds, link);
@@ -77,7 +85,7 @@ int session_refused(struct forksrv *s, int error) {
         w->text = strdup(text);
         event_queue(s, &w->ended, FORKSRV_EVENT_FAILED, w);
     }
-    free_batches(s);
+    session_free_batches(s);
     return session_lose(s, error, "%s", text);
 }
 
@@ -119,7 +127,7 @@ void forksrv_free(struct forksrv *s) {
     close_fd(s->fd);
     close_fd(s->lifeline);
     key_erase(s);
-    free_batches(s);
+    session_free_batches(s);
     fd_queue_done(&s->in_fds);
     wire_buf_done(&s->in);
     wire_buf_done(&s->out);

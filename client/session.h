@@ -25,6 +25,7 @@ enum {
     QUEUE_FLUSH = 64 * 1024,        /* bytes queued before a submit sends by itself */
     RECEIVE = 64 * 1024,            /* room for one read */
     BUFFER_KEEP = 256 * 1024,       /* what an empty buffer keeps of its memory */
+    AGAIN_USEC = 20 * 1000,         /* until a server that went away is looked for again */
     WATCH_MAX = 4096,               /* events of other sessions' workers kept for a program that does not take them */
 };
 
@@ -61,6 +62,10 @@ struct forksrv_worker {
     void *data;
     struct event started;
     struct event ended;
+    uint8_t job[LIMIT_JOB]; /* what the server knows it by, if has_job */
+    bool has_job;
+    bool returning; /* it was asked for on a new connection */
+    uint64_t since; /* monotonic: when it was submitted */
 };
 TAILQ_HEAD(worker_list, forksrv_worker);
 
@@ -110,8 +115,13 @@ struct forksrv {
     char *daemon;
     uint64_t timeout;
     bool lazy;
-    uint8_t *key;   /* a locked page, owned: key.c */
-    bool key_given; /* by forksrv_set_authkey */
+    uint64_t return_time; /* 0: a lost connection is not made anew */
+    uint8_t job[8];       /* of all jobs of this session */
+    uint64_t jobs;        /* how many have been named */
+    bool hung_up;         /* the last handshake ended without a word */
+    bool watches;         /* has asked for events of others' workers */
+    uint8_t *key;         /* a locked page, owned: key.c */
+    bool key_given;       /* by forksrv_set_authkey */
 
     char *peer; /* what it is connected to, owned */
 
@@ -154,6 +164,24 @@ int session_ready(struct forksrv *s);
 /* The text of an errno, given as a negative number. */
 const char *error_text(int r);
 
+/* The key is not needed before the next connection. */
+void key_used(struct forksrv *s);
+void session_free_batches(struct forksrv *s);
+
+/* comeback.c */
+/* A name for a job, before it is submitted. */
+void comeback_name(struct forksrv_worker *w);
+/* There are workers to come back to, and the program wants that. */
+bool comeback_is_wanted(const struct forksrv *s);
+/* A new connection in place of the lost one, on which the workers are asked for. Blocks, at most for the return time. */
+int comeback(struct forksrv *s);
+/* The server knows nothing of one that was asked for. */
+void comeback_tell(struct forksrv_worker *w, int error);
+/* Its end, as the kernel tells it by our own pidfd. */
+bool comeback_own_end(struct forksrv_worker *w);
+/* The same once it has ended. */
+bool comeback_wait(struct forksrv_worker *w, uint64_t deadline);
+
 /* slots.c: serials */
 int slot_take(struct forksrv *s, enum slot_kind kind, uint32_t *ret_serial);
 struct slot *slot_get(struct forksrv *s, uint32_t serial);
@@ -182,6 +210,8 @@ int find_candidates(struct forksrv *s, struct candidate ret[CANDIDATES], unsigne
 /* connect.c */
 /* A connected socket to `path`. -errno, no text. */
 int connect_path(const char *path, uint64_t deadline, int *ret_fd);
+/* Whether that failed because the server went away just then, so that it may go well now. */
+bool connect_may_pass(const struct forksrv *s, int r);
 /* Connected to where the session's settings lead, and both sides have proved themselves. The handshake's last word is what s->out
  * has. */
 int connect_greet(struct forksrv *s, uint64_t deadline);
@@ -202,7 +232,7 @@ int greet(struct forksrv *s, uint64_t deadline);
 
 /* encode.c */
 /* patience: the server keeps it no longer than that for a slot. */
-int encode_spawn(struct forksrv *s, const struct forksrv_spec *spec, uint32_t serial, uint64_t patience);
+int encode_spawn(struct forksrv_worker *w, const struct forksrv_spec *spec, uint64_t patience);
 
 /* pump.c */
 /* PHASE_GREETING: as far as it goes without waiting. 0, or -ENOTCONN. */

@@ -57,7 +57,7 @@ static int submit(struct forksrv *s, const struct forksrv_spec *spec, uint64_t p
     int r = worker_new(s, &w);
     if (r < 0)
         return r;
-    r = encode_spawn(s, spec, w->serial, patience);
+    r = encode_spawn(w, spec, patience);
     if (r < 0) {
         take_back(w);
         return r;
@@ -97,7 +97,7 @@ static int unknown(struct forksrv_worker *w) {
     if (w->state == FORKSRV_STATE_HANDED_OVER)
         return session_fail(s, -ENODATA, "worker %llu has been handed over to the service manager, which knows its end",
                             (unsigned long long)w->id);
-    return session_fail(s, -ENODATA, "worker %llu has ended, and nobody knows how: its zygote has not told it",
+    return session_fail(s, -ENODATA, "worker %llu has ended, and nobody knows how: it was not told, and the kernel has forgotten",
                         (unsigned long long)w->id);
 }
 
@@ -134,15 +134,21 @@ int forksrv_spawn(struct forksrv *s, const struct forksrv_spec *spec, uint64_t t
     struct forksrv_worker *w = NULL;
     /* Nobody would be there any more who wants what is started later. */
     bool told = spec->report != FORKSRV_REPORT_END;
-    r = submit(s, spec, told ? deadline_left(deadline) : UINT64_MAX, &w);
-    if (r < 0)
-        return r;
-    if (!told) {
-        pump_send(s);
-        *ret_worker = w;
-        return 0;
+    for (;;) {
+        r = submit(s, spec, told ? deadline_left(deadline) : UINT64_MAX, &w);
+        if (r < 0)
+            return r;
+        if (!told) {
+            pump_send(s);
+            *ret_worker = w;
+            return 0;
+        }
+        r = pump_until(s, is_reported, w, deadline);
+        if (w->state != FORKSRV_STATE_FAILED || !w->returning || w->failure != -ECONNRESET)
+            return first_answer(s, w, r, ret_worker);
+        /* The server went away before it was started; another one is there. */
+        forksrv_worker_free(w);
     }
-    return first_answer(s, w, pump_until(s, is_reported, w, deadline), ret_worker);
 }
 
 /* WAIT asks for a worker in the way SPAWN does, and is answered in the same way. */
@@ -186,9 +192,13 @@ int forksrv_attach(struct forksrv *s, uint64_t id, const char *name, uint64_t ti
 
 int forksrv_worker_wait(struct forksrv_worker *w, uint64_t timeout, struct forksrv_end *ret_end) {
     struct forksrv *s = w->session;
-    int r = is_over(w) ? 0 : pump_until(s, is_over, w, deadline_after(timeout));
+    uint64_t deadline = deadline_after(timeout);
+    int r = is_over(w) ? 0 : pump_until(s, is_over, w, deadline);
     if (r == -ETIMEDOUT)
         return r;
+    /* Its server is gone, and the kernel tells its end to whoever has a pidfd. */
+    if (w->state == FORKSRV_STATE_LOST)
+        (void)comeback_wait(w, deadline);
     if (w->state == FORKSRV_STATE_ENDED) {
         event_drop(s, &w->started);
         event_drop(s, &w->ended);

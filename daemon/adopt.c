@@ -219,6 +219,10 @@ void adopt_return(struct session *s, uint32_t serial, struct worker *w) {
     }
 }
 
+bool adopt_knows(const struct daemon *d, const struct message *m) {
+    return !message_has(m, ATTR_AGAIN) || (d->records != NULL && table_since(d->records) <= message_u64(m, ATTR_AGAIN, 0));
+}
+
 int adopt_again(struct session *s, const struct message *m) {
     struct daemon *d = s->d;
     const struct attribute *job = &m->attributes[ATTR_JOB];
@@ -227,5 +231,5 @@ int adopt_again(struct session *s, const struct message *m) {
         adopt_return(s, m->serial, w);
         return 0;
     }
-    return d->records != NULL && table_since(d->records) <= message_u64(m, ATTR_AGAIN, 0) ? 1 : -ESTALE;
+    return adopt_knows(d, m) ? 1 : -ESTALE;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct daemon;
@@ -16,5 +17,7 @@ void adopt(struct daemon *d, struct kept *k);
 
 /* A SPAWN that was sent once before. 0: it is answered; 1: it was never started, so it can be now; -ESTALE: nobody knows. */
 int adopt_again(struct session *s, const struct message *m);
+/* Whether the table would know a job that was sent first at AGAIN: of those without that it knows all. */
+bool adopt_knows(const struct daemon *d, const struct message *m);
 /* The session has come back to a worker: it is its own again. Answers STARTED, and EXITED if it has ended. */
 void adopt_return(struct session *s, uint32_t serial, struct worker *w);

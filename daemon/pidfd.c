@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/cleanup.h"
+#include "common/status.h"
 #include "protocol/message.h"
 
 /* <linux/pidfd.h> of the systems that we build on does not have them yet. */
@@ -22,7 +23,6 @@ struct info {
     int32_t exit_code;
 };
 #define GET_INFO _IOWR(0xff, 11, struct info)
-enum { INFO_EXIT = 1 << 3 };
 
 /* Before 6.13. The file is our own, so that an undumpable process may read it as well. */
 static int pid_of_fdinfo(int pidfd, pid_t *ret_pid) {
@@ -55,13 +55,9 @@ int pidfd_pid(int pidfd, pid_t *ret_pid, pid_t *ret_parent) {
 }
 
 int pidfd_end(int pidfd, int *ret_kind, int *ret_value) {
-    struct info info = {.mask = INFO_EXIT};
-    if (ioctl(pidfd, GET_INFO, &info) < 0)
-        return -ECHILD;
-    /* A kernel that does not know the question leaves the bit out. So does one whose process has not been reaped. */
-    if (!(info.mask & INFO_EXIT))
-        return info.tgid != 0 ? 0 : -ECHILD;
-    int status = info.exit_code;
+    int status, r = status_of_pidfd(pidfd, &status);
+    if (r <= 0)
+        return r;
     *ret_kind = WIFEXITED(status) ? END_EXITED : WCOREDUMP(status) ? END_DUMPED : END_KILLED;
     *ret_value = WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status);
     return 1;

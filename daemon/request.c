@@ -36,7 +36,9 @@ static struct worker *find(struct session *s, const struct message *m) {
     int r = -ESRCH;
     if (message_has(m, ATTR_JOB)) {
         w = keep_find_job(s->d, m->attributes[ATTR_JOB].data);
-        snprintf(text, sizeof text, "there is no such job, or it ended too long ago");
+        r = adopt_knows(s->d, m) ? -ESRCH : -ESTALE;
+        snprintf(text, sizeof text, "there is no such job%s",
+                 r == -ESTALE ? ", or the table of workers is younger than it" : ", or it ended too long ago");
     } else if (message_has(m, ATTR_WORKER)) {
         uint64_t id = message_u64(m, ATTR_WORKER, 0);
         w = worker_find(s->d, id);

@@ -153,7 +153,7 @@ static const struct {
     [ATTR_GATE] = {U32, 0, 0, SPEC},
     [ATTR_SLOT_WAIT] = {U64, 0, 0, SPEC},
     [ATTR_JOB] = {TUPLE, LIMIT_JOB, 0, SPEC | IN(WAIT)},
-    [ATTR_AGAIN] = {U64, 0, 0, SPEC},
+    [ATTR_AGAIN] = {U64, 0, 0, SPEC | IN(WAIT)},
 };
 
 const char *stage_name(enum stage stage) {

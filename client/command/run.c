@@ -165,7 +165,8 @@ static int run_worker(struct relay *relay, struct slot *slot, struct forksrv *se
         if (r < 0 || forksrv_worker_state(*ret_worker) != FORKSRV_STATE_FAILED)
             return r;
         int error = forksrv_worker_failure(*ret_worker, &stage, NULL);
-        if (!slot_refused(stage, error) || !slot_again(slot))
+        /* The server went away before it began: another one is there. */
+        if (error != -ECONNRESET && (!slot_refused(stage, error) || !slot_again(slot)))
             return r;
         forksrv_worker_free(*ret_worker);
     }

@@ -10,6 +10,9 @@
 #include "cleanup.h"
 #include "say.h"
 
+/* systemd starts a server again within 0.1 s, and after many crashes within 10. */
+enum { RETURN_USEC = 30 * 1000 * 1000 };
+
 const struct option_spec target_options[] = {
     {KEY_ADDRESS, "address", "PATH",
      "its control socket (otherwise $FORKSRV_ADDRESS, the\nsession's instance, the system's instance)"},
@@ -51,6 +54,8 @@ int target_new(const struct target *target, struct forksrv **ret_session) {
         return r;
     }
     r = forksrv_set_address(session, target->address);
+    if (r == 0)
+        r = forksrv_set_return_time(session, RETURN_USEC);
     if (r == 0)
         r = forksrv_set_user(session, target->user);
     if (r == 0)

@@ -16,6 +16,26 @@ import live
 PR_SET_CHILD_SUBREAPER = 36
 
 
+# Of processes that were started here. A pid is in it before anybody can see that it has ended.
+OWN = set()
+
+
+class Popen(subprocess.Popen):
+    def __init__(self, *args, **options):
+        with LOCK:
+            super().__init__(*args, **options)
+            OWN.add(self.pid)
+
+
+LOCK = threading.Lock()
+
+
+def children():
+    with LOCK:
+        with open("/proc/self/task/%d/children" % os.getpid()) as f:
+            return [pid for pid in map(int, f.read().split()) if pid not in OWN]
+
+
 class Manager(live.Daemon):
     """A daemon that can be killed. Its orphans come to this process, which reaps them, as systemd does."""
 
@@ -58,7 +78,7 @@ class Manager(live.Daemon):
 
         self.ready.clear()
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(["/bin/sh", "-c", 'LISTEN_PID=$$ exec "$0" "$@"', live.DAEMON, *self.args], env=env,
+            self.process = Popen(["/bin/sh", "-c", 'LISTEN_PID=$$ exec "$0" "$@"', live.DAEMON, *self.args], env=env,
                                             preexec_fn=place, pass_fds=[3 + i for i in range(len(sources))], stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log)
         for fd in sources:
@@ -90,15 +110,13 @@ class Manager(live.Daemon):
             self.ready.set()
 
     def reap(self):
-        """All but the daemon itself, which Popen waits for."""
+        """Orphans only: what this process has started itself it waits for itself."""
         while not self.gone:
-            try:
-                info = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT | os.WNOHANG)
-                if info is not None and info.si_pid != self.process.pid:
-                    os.waitpid(info.si_pid, 0)
-                    continue
-            except (ChildProcessError, AttributeError):
-                pass
+            for pid in children():
+                try:
+                    os.waitpid(pid, os.WNOHANG)
+                except ChildProcessError:
+                    pass
             time.sleep(0.002)
 
     def kill(self):

@@ -90,7 +90,7 @@ static const struct {
     {0x32, 'n', {4, -1}, {0, 3, 5, 8, -1}, "SPAWN FORK"},
     {0x33, 'n', {8, -1}, {0, 4, 7, 9, -1}, "SPAWN FORK"},
     {0x34, 'a', {16, -1}, {0, 4, 15, 17, 32, -1}, "SPAWN FORK WAIT"},
-    {0x35, 'n', {8, -1}, {0, 4, 7, 9, -1}, "SPAWN FORK"},
+    {0x35, 'n', {8, -1}, {0, 4, 7, 9, -1}, "SPAWN FORK WAIT"},
 };
 enum { ATTRS = sizeof attrs / sizeof attrs[0] };
 
