@@ -16,9 +16,9 @@
 #include "daemon/log.h"
 #include "daemon/output.h"
 #include "daemon/zygote.h"
-#include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/fds.h"
 
-enum { REQUESTS = 3, WARM = 1, DERIVED = 2, FDS_MOST = 64, NO_PID = 0x7ffffffe };
+enum { REQUESTS = 3, WARM = 1, DERIVED = 2, FDS_HERE = 64, NO_PID = 0x7ffffffe };
 
 /* main.c's: time stands still, and no timer ever comes. */
 uint64_t daemon_now(const struct daemon *d) {
@@ -162,14 +162,6 @@ static unsigned make_fds(const struct incarnation *incarnation, uint8_t what, in
     return n;
 }
 
-/* More than these are never open at once. */
-static unsigned open_fds(void) {
-    unsigned n = 0;
-    for (int fd = 0; fd < FDS_MOST; fd++)
-        n += fcntl(fd, F_GETFD) >= 0;
-    return n;
-}
-
 /* Where the first attribute has 0xff00 to 0xff02 it gets the pid of one of them: that cannot be known beforehand. */
 static ssize_t send_one(int sock, const uint8_t *p, size_t n, const int *fds, unsigned n_fds) {
     uint8_t copy[256];
@@ -203,7 +195,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     log_init(true);
     for (unsigned k = 0; k < REQUESTS; k++)
         need_victim(&victims[k]);
-    unsigned before = open_fds();
+    unsigned before = open_fds(FDS_HERE);
     HOLDS(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0);
     struct incarnation *i = set_up(data[0], ends[1]);
     say_all(i, ends[0], data + 1, size - 1);
@@ -212,6 +204,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     check(i);
     HOLDS(i->sock < 0);
     tear_down(i);
-    HOLDS(open_fds() == before);
+    HOLDS(open_fds(FDS_HERE) == before);
     return 0;
 }
