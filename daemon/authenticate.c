@@ -55,8 +55,9 @@ int authenticate_start(struct session *s) {
     return 0;
 #endif
     uint8_t nonce[LIMIT_NONCE];
-    if (getrandom(nonce, sizeof nonce, 0) != sizeof nonce)
-        return -EIO;
+    ssize_t n = getrandom(nonce, sizeof nonce, 0);
+    if (n != sizeof nonce)
+        return n < 0 ? -errno : -EIO;
     s->handshake = malloc(sizeof *s->handshake);
     if (s->handshake == NULL)
         return -ENOMEM;

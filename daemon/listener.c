@@ -107,11 +107,17 @@ static void make_room(struct daemon *d, uid_t uid) {
     authenticate_drop(oldest);
 }
 
+/* Its peer finds the connection closed, and nothing else tells why. */
+static void cannot_serve(const struct log_peer *peer, int r) {
+    log_line(LOG_ERR, LOG_KIND_RESOURCE, peer, "a connection cannot be served and is closed: %s", strerror(-r));
+}
+
 static void welcome(struct daemon *d, int fd) {
     struct ucred cred;
     socklen_t size = sizeof cred;
     d->counters.accepted++;
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &size) < 0) {
+        cannot_serve(NULL, -errno);
         close_fd(fd);
         return;
     }
@@ -127,12 +133,17 @@ static void welcome(struct daemon *d, int fd) {
     }
     make_room(d, cred.uid);
     struct session *s;
-    if (session_new(d, fd, &peer, &s) < 0)
+    int r = session_new(d, fd, &peer, &s);
+    if (r < 0) {
+        cannot_serve(&peer, r);
         return;
+    }
     s->deadline = daemon_now(d) + d->config.handshake_timeout;
-    if (authenticate_start(s) < 0)
+    r = authenticate_start(s);
+    if (r < 0) {
+        cannot_serve(&peer, r);
         session_free(s);
-    else
+    } else
         set_deadline(d);
 }
 
