@@ -120,8 +120,12 @@ static void become_child(struct incarnation *i, struct worker *w, pid_t pid, int
 
 /* From here on its parent tells its end. If it was told to end meanwhile, that is made up for. */
 static void begin_life(struct worker *w, bool unwanted, int channel) {
-    if (channel >= 0 && incarnation_derive(w, channel) < 0)
+    int r = channel >= 0 ? incarnation_derive(w, channel) : 0;
+    if (r < 0) {
+        log_line(LOG_ERR, LOG_KIND_RESOURCE, NULL, "worker %llu cannot be a zygote of its own and is ended: %s",
+                 (unsigned long long)w->id, strerror(-r));
         unwanted = true;
+    }
     if (w->has_oom_score_adj)
         oom_set(w);
     if (w->flags & SPAWN_HAND_OVER) {

@@ -256,8 +256,12 @@ static int start(struct attempt *a) {
         return fail(a, STAGE_CLONE, r, r == -EAGAIN ? "no more processes can be started now, try again later" : NULL);
     a->plan = NULL;
     /* Without memory to hold them the child may lack its fds, and must not run like that. */
-    if (crowd_started(w, shares, a->fds, a->n_fds, &report) < 0)
+    r = crowd_started(w, shares, a->fds, a->n_fds, &report);
+    if (r < 0) {
+        log_line(LOG_ERR, LOG_KIND_RESOURCE, &a->s->peer, "the fds of worker %llu cannot be held and it is ended: %s",
+                 (unsigned long long)w->id, strerror(-r));
         worker_kill(w);
+    }
     return 0;
 }
 
