@@ -95,6 +95,8 @@ void authenticate_read(struct session *s) {
         return;
     if (n <= 0) {
         /* Gone, early: no line for each, it is what port scanners do. */
+        if (n < 0 && n != -ECONNRESET && n != -EMSGSIZE)
+            log_line(LOG_ERR, LOG_KIND_RESOURCE, &s->peer, "a connection cannot be read and is closed: %s", strerror((int)-n));
         s->d->counters.auth_failed++;
         listener_failure(s->d);
         session_free(s);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The zygotes in numbers: what `forksrv zygote list` shows. How much memory they have the command looks up itself: that takes the
  * kernel too long for a loop that others wait for. */
+#include <errno.h>
+
 #include "daemon/limits.h"
 #include "daemon/report.h"
 #include "daemon/runtime.h"
@@ -67,7 +69,7 @@ static void put_zygote(struct answer *a) {
 
 static void end(struct session *s, struct message_writer *m) {
     if (message_end(m) < 0)
-        session_end(s);
+        session_lose(s, -ENOMEM);
     session_dirty(s);
 }
 

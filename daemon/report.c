@@ -20,10 +20,9 @@ static void begin(struct message_writer *w, struct session *s, enum message_type
     message_begin(w, &s->out, type, flags, serial);
 }
 
-/* No memory for an answer: the peer must not wait for it forever, so the session ends. */
 static void end(struct message_writer *w, struct session *s) {
     if (message_end(w) < 0)
-        session_end(s);
+        session_lose(s, -ENOMEM);
     session_dirty(s);
 }
 
@@ -123,7 +122,7 @@ static void put_started(struct session *s, uint32_t serial, const struct worker 
     if (r < 0 && with_fd)
         session_detach_fd(s);
     if (r < 0)
-        session_end(s);
+        session_lose(s, -ENOMEM);
     session_dirty(s);
 }
 

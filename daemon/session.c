@@ -109,8 +109,11 @@ static void poll_for(struct session *s) {
     uint32_t wanted = (in ? EPOLLIN : 0) | (wire_buf_len(&s->out) > 0 && !s->dirty ? EPOLLOUT : 0);
     if (wanted == s->polled)
         return;
-    s->polled = wanted;
-    sd_event_source_set_io_events(s->io, wanted);
+    int r = sd_event_source_set_io_events(s->io, wanted);
+    if (r < 0)
+        session_lose(s, r);
+    else
+        s->polled = wanted;
 }
 
 void session_dirty(struct session *s) {
@@ -248,7 +251,9 @@ static void flush(struct session *s) {
     int r = send_all(s);
     if (r == 0)
         keep_told(s);
-    if ((r < 0 && r != -EAGAIN) || (r == 0 && s->ending)) {
+    if (r < 0 && r != -EAGAIN && r != -EPIPE && r != -ECONNRESET)
+        log_line(LOG_ERR, LOG_KIND_RESOURCE, &s->peer, "a session is ended: answers cannot be sent: %s", strerror(-r));
+    if ((r < 0 && r != -EAGAIN) || (r == 0 && s->ending) || s->lost) {
         session_free(s);
         return;
     }
@@ -297,7 +302,16 @@ void session_end(struct session *s) {
     worker_session_gone(s);
     session_dirty(s);
     /* For a peer that does not read. */
-    daemon_timer(s->d, &s->linger, SESSION_LINGER_SEC * UINT64_C(1000000), on_linger, s);
+    int r = daemon_timer(s->d, &s->linger, SESSION_LINGER_SEC * UINT64_C(1000000), on_linger, s);
+    if (r < 0)
+        session_lose(s, r);
+}
+
+void session_lose(struct session *s, int error) {
+    if (!s->lost)
+        log_line(LOG_ERR, LOG_KIND_RESOURCE, &s->peer, "a session is ended: %s", strerror(-error));
+    s->ending = s->lost = true;
+    session_dirty(s);
 }
 
 void session_fail(struct session *s, uint32_t serial, int error, const char *text) {
@@ -368,7 +382,7 @@ static void take_bytes(struct session *s, size_t n, bool drained) {
 void session_take(struct session *s, const uint8_t *p, size_t n, bool drained) {
     uint8_t *to = wire_buf_reserve(&s->in, n);
     if (to == NULL) {
-        session_free(s);
+        session_lose(s, -ENOMEM);
         return;
     }
     memcpy(to, p, n);
@@ -378,7 +392,7 @@ void session_take(struct session *s, const uint8_t *p, size_t n, bool drained) {
 static void read_session(struct session *s) {
     uint8_t *to = wire_buf_reserve(&s->in, SESSION_READ);
     if (to == NULL) {
-        session_free(s);
+        session_lose(s, -ENOMEM);
         return;
     }
     size_t room = s->in.size - s->in.end;
@@ -387,6 +401,8 @@ static void read_session(struct session *s) {
         return;
     if (n == -EMSGSIZE)
         request_protocol_error(s, -EMSGSIZE);
+    else if (n < 0 && n != -ECONNRESET)
+        session_lose(s, (int)n);
     else if (n <= 0)
         session_free(s);
     else

@@ -51,6 +51,7 @@ struct session {
     struct record **told; /* owned: of workers whose ends are in `out` */
     unsigned n_told, size_told;
     bool ending;             /* closed once `out` is sent, or at the latest by `linger` */
+    bool lost;               /* closed with this turn of the loop, whatever is sent */
     sd_event_source *linger; /* owned */
 };
 
@@ -64,6 +65,9 @@ void session_take(struct session *s, const uint8_t *p, size_t n, bool drained);
 
 /* It starts nothing more, its workers of lifetime `session` are told to end, and it is closed once its answers are sent. */
 void session_end(struct session *s);
+/* There is no memory for an answer, or to watch it: its peer must not wait for ever. Whoever calls this may still be at work with
+ * its workers and requests: so they are left alone until the end of this turn. */
+void session_lose(struct session *s, int error);
 /* Queues ERROR for serial and has the session end once that is sent. */
 void session_fail(struct session *s, uint32_t serial, int error, const char *text);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The instance's state in numbers: what `forksrv status` shows. Every limit is there by its name, and how much of it is used; of
  * one for each session, by the session that uses most. */
+#include <errno.h>
 #include <unistd.h>
 
 #include "daemon/limits.h"
@@ -190,6 +191,6 @@ void report_status(struct session *s, uint32_t serial) {
     put_limits(&a, &d->config);
     put_fixed(&a);
     if (message_end(&a.m) < 0)
-        session_end(s);
+        session_lose(s, -ENOMEM);
     session_dirty(s);
 }
