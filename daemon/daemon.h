@@ -143,3 +143,5 @@ uint64_t daemon_now(const struct daemon *d);
 
 /* A one-shot timer in usec from now: made on first use, armed again later. */
 int daemon_timer(struct daemon *d, sd_event_source **source, uint64_t usec, sd_event_time_handler_t handler, void *data);
+/* Makes one that is armed later: what the daemon itself must not miss is made at its start, and cannot fail then. */
+int daemon_timer_new(struct daemon *d, sd_event_source **source, sd_event_time_handler_t handler, void *data);

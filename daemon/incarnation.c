@@ -89,6 +89,15 @@ static const char *signal_text(int signo) {
 
 /* ---- deadlines: to get ready, to fork, to leave ---- */
 
+static int on_deadline(sd_event_source *source, uint64_t time, void *data);
+static int on_audit(sd_event_source *source, uint64_t time, void *data);
+
+/* Before there is a process: one that hangs, or forgets to tell an end, must not depend on memory that there is then. */
+static int make_timers(struct incarnation *i) {
+    int r = daemon_timer_new(i->d, &i->deadline, on_deadline, i);
+    return r < 0 || i->d->audit != NULL ? r : daemon_timer_new(i->d, &i->d->audit, on_audit, i->d);
+}
+
 static void not_forked(struct incarnation *i, const struct fork_request *oldest) {
     char why[LIMIT_TEXT];
     if (oldest->doubted) {
@@ -404,15 +413,15 @@ static int start(struct incarnation *i, char ret_text[LIMIT_TEXT]) {
     auto_fd theirs = ends[1];
     int r = conversation_start(i, ends[0]);
     if (r >= 0)
+        r = make_timers(i);
+    if (r >= 0)
         r = output_new(i->d, i->zygote->name, &i->output, &print);
     if (r < 0)
-        return fail(ret_text, r, "its socket and pipe");
+        return fail(ret_text, r, "its socket, timers and pipe");
     become_subreaper(i->d);
     const int fds[RUNTIME_FDS] = {[RUNTIME_SOCKET] = theirs, [RUNTIME_PRINT] = print};
     r = start_process(i, fds, ret_text);
-    if (r >= 0)
-        daemon_timer(i->d, &i->deadline, i->zygote->declaration.start_timeout, on_deadline, i);
-    return r;
+    return r < 0 ? r : daemon_timer(i->d, &i->deadline, i->zygote->declaration.start_timeout, on_deadline, i);
 }
 
 int incarnation_start(struct zygote *z, struct incarnation **ret_incarnation, char ret_text[LIMIT_TEXT]) {
@@ -440,6 +449,8 @@ int incarnation_derive(struct worker *w, int sock) {
     i->pid = w->pid;
     i->state = INCARNATION_READY;
     int r = conversation_start(i, sock);
+    if (r >= 0)
+        r = make_timers(i);
     if (r < 0) {
         incarnation_free(i);
         return r;

@@ -159,6 +159,8 @@ int life_init(struct daemon *d, int lifeline) {
         r = sd_event_add_defer(d->event, &d->leave, on_leave, d);
     if (r >= 0)
         r = sd_event_source_set_enabled(d->leave, SD_EVENT_OFF);
+    if (r >= 0)
+        r = daemon_timer_new(d, &d->idle, on_idle, d);
     if (r >= 0 && lifeline >= 0)
         r = sd_event_add_io(d->event, &d->lifeline, lifeline, EPOLLHUP, on_lifeline, d);
     if (r < 0) {

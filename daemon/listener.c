@@ -187,7 +187,11 @@ int listener_add(struct daemon *d, int fd) {
     }
     sd_event_source_set_io_fd_own(source, true);
     d->listeners[d->n_listeners++] = source;
-    return 0;
+    if (d->pause == NULL)
+        r = daemon_timer_new(d, &d->pause, on_pause_over, d);
+    if (r >= 0 && d->deadline == NULL)
+        r = daemon_timer_new(d, &d->deadline, on_deadline, d);
+    return r < 0 ? r : 0;
 }
 
 void listener_stop(struct daemon *d) {

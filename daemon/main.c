@@ -66,6 +66,11 @@ int daemon_timer(struct daemon *d, sd_event_source **source, uint64_t usec, sd_e
     return r < 0 ? r : sd_event_source_set_enabled(*source, SD_EVENT_ONESHOT);
 }
 
+int daemon_timer_new(struct daemon *d, sd_event_source **source, sd_event_time_handler_t handler, void *data) {
+    int r = sd_event_add_time(d->event, source, CLOCK_MONOTONIC, UINT64_MAX, 1000, handler, data);
+    return r < 0 ? r : sd_event_source_set_enabled(*source, SD_EVENT_OFF);
+}
+
 static void usage(void) {
     puts("forksrvd [OPTIONS]\n\n"
          "The daemon of forksrv. It is started by systemd, or by libforksrv as a private instance, which pass it\n"

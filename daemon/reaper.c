@@ -203,7 +203,10 @@ int reaper_init(struct daemon *d) {
     d->ends = epoll_create1(EPOLL_CLOEXEC);
     if (d->ends < 0)
         return -errno;
-    return sd_event_add_io(d->event, &d->reaper, d->ends, EPOLLIN, on_events, d);
+    int r = sd_event_add_io(d->event, &d->reaper, d->ends, EPOLLIN, on_events, d);
+    if (r >= 0)
+        r = daemon_timer_new(d, &d->orphans, on_orphans, d);
+    return r < 0 ? r : daemon_timer_new(d, &d->ask, on_ask, d);
 }
 
 void reaper_done(struct daemon *d) {

@@ -32,6 +32,8 @@
 
 enum { TABLE_FIRST = 64 };
 
+static int on_forget(sd_event_source *source, uint64_t time, void *data);
+
 /* ---- the table: ids are consecutive, so that the low bits spread them evenly ---- */
 
 int worker_table_init(struct daemon *d) {
@@ -39,7 +41,7 @@ int worker_table_init(struct daemon *d) {
     TAILQ_INIT(&d->ended);
     d->table = calloc(TABLE_FIRST, sizeof *d->table);
     d->table_size = d->table != NULL ? TABLE_FIRST : 0;
-    return d->table != NULL ? 0 : -ENOMEM;
+    return d->table != NULL ? daemon_timer_new(d, &d->forget, on_forget, d) : -ENOMEM;
 }
 
 void worker_table_done(struct daemon *d) {

@@ -282,6 +282,11 @@ static int on_idle(sd_event_source *source, uint64_t time, void *data) {
     return 0;
 }
 
+int zygote_timers(struct zygote *z) {
+    int r = daemon_timer_new(z->d, &z->idle, on_idle, z);
+    return r < 0 ? r : daemon_timer_new(z->d, &z->again, on_again, z);
+}
+
 void zygote_check_idle(struct zygote *z) {
     int enabled = 0;
     bool idle = z->current != NULL && z->current->state == INCARNATION_READY && z->n_workers == 0 && !z->declaration.warm &&

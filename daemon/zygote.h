@@ -133,6 +133,8 @@ unsigned zygote_read(struct zygote *z);
 void zygotes_warm(struct daemon *d);
 /* The instance stops: no new forks, all incarnations end. */
 void zygotes_stop(struct daemon *d);
+/* For a new one. */
+int zygote_timers(struct zygote *z);
 /* Its declaration may be another one, or gone. */
 void zygote_was_read(struct zygote *z);
 void zygote_forget_askers(struct zygote *z);

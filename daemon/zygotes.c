@@ -29,6 +29,11 @@ static struct zygote *zygote_new(struct daemon *d, const char *name) {
     if (z == NULL)
         return NULL;
     z->d = d;
+    if (zygote_timers(z) < 0) {
+        sd_event_source_unref(z->idle);
+        free(z);
+        return NULL;
+    }
     snprintf(z->name, sizeof z->name, "%s", name);
     declaration_init(&z->declaration);
     TAILQ_INIT(&z->waiting);

@@ -32,6 +32,10 @@ int daemon_timer(struct daemon *d, sd_event_source **source, uint64_t usec, sd_e
     return 0;
 }
 
+int daemon_timer_new(struct daemon *d, sd_event_source **source, sd_event_time_handler_t handler, void *data) {
+    return daemon_timer(d, source, 0, handler, data);
+}
+
 /* ---- processes that may be killed: each leads a group of its own, and stays a zombie until it is replaced ---- */
 
 static pid_t victims[REQUESTS];
