@@ -16,9 +16,13 @@
 #include "daemon/limits.h"
 #include "daemon/session.h"
 
-static void set_listening(struct daemon *d, bool on) {
-    for (unsigned i = 0; i < d->n_listeners; i++)
-        sd_event_source_set_enabled(d->listeners[i], on ? SD_EVENT_ON : SD_EVENT_OFF);
+static int set_listening(struct daemon *d, bool on) {
+    int r = 0;
+    for (unsigned i = 0; i < d->n_listeners; i++) {
+        int e = sd_event_source_set_enabled(d->listeners[i], on ? SD_EVENT_ON : SD_EVENT_OFF);
+        r = e < 0 ? e : r;
+    }
+    return r;
 }
 
 /* ---- failures cost tokens; without any, the listener rests for a moment ---- */
@@ -36,8 +40,9 @@ uint64_t listener_failures_left(struct daemon *d) {
 static int on_pause_over(sd_event_source *source, uint64_t time, void *data) {
     (void)source, (void)time;
     struct daemon *d = data;
-    if (!d->stopping)
-        set_listening(d, true);
+    /* epoll has to take it in again, for which there may be no memory. */
+    if (!d->stopping && set_listening(d, true) < 0)
+        daemon_timer(d, &d->pause, FAILURE_PAUSE_USEC, on_pause_over, d);
     return 0;
 }
 
