@@ -97,13 +97,16 @@ static void on_end(struct worker *w) {
         worker_ended_as(w, kind, value);
     if (r >= 0)
         return;
-    /* Nobody else reaps our children. Those of a zygote it may have reaped and then gone without a word, on a kernel that does
-     * not know the end any more. */
+    reaper_unwatch(w->d, w->pidfd);
+    /* Nobody else reaps our children: so it is asked for once more. */
+    if (!others && !w->unwatched) {
+        reaper_ask(w);
+        return;
+    }
+    /* Those of a zygote it may have reaped and then gone without a word, on a kernel that does not know the end any more. */
     log_line(LOG_ERR, LOG_KIND_WORKER, NULL, "the end of worker %llu cannot be known: %s", (unsigned long long)w->id,
              strerror(-r));
-    reaper_unwatch(w->d, w->pidfd);
-    if (others)
-        worker_lost(w);
+    worker_lost(w);
 }
 
 /* The pipe's other end is gone: by exec, or by the child's end, which the pidfd then tells, too. */
