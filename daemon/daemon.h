@@ -104,7 +104,7 @@ struct daemon {
     unsigned n_staying;
 
     /* sweep.c */
-    struct swept *swept; /* owned */
+    struct swept *swept, *reserved; /* owned; reserved: one for each cgroup that there is */
     sd_event_source *sweep;
 
     /* start.c, reaper.c */

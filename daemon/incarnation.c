@@ -386,7 +386,7 @@ static int start_process(struct incarnation *i, const int fds[RUNTIME_FDS], char
     if (r < 0)
         return r;
     /* Where there are no cgroups it does without. */
-    i->own_cgroup = cgroup_make(&d->cgroup, i->id, &(struct cgroup_limits){0}, &cgroup, &what) >= 0;
+    i->own_cgroup = sweep_make(d, i->id, &(struct cgroup_limits){0}, &cgroup, &what) >= 0;
     r = starter_start(d->starter, plan, i->id, cgroup, &i->pid, &i->pidfd, &i->slot);
     /* Only clone3 starts it in one, and a filter may forbid that: RestrictNamespaces= does. */
     if (i->own_cgroup && (r == -EOPNOTSUPP || r == -EPERM)) {

@@ -208,7 +208,7 @@ int launch_cgroup(struct worker *w, const struct message *m, const int *fds, con
     if (limits.cpu_weight > 10000)
         return -EINVAL;
     *ret_stage = STAGE_CGROUP;
-    int r = cgroup_make(&w->d->cgroup, w->id, &limits, ret_fd, ret_what);
+    int r = sweep_make(w->d, w->id, &limits, ret_fd, ret_what);
     if (r < 0) {
         *ret_what = r == -EOPNOTSUPP ? *ret_what : NULL;
         return r;

@@ -64,12 +64,36 @@ static void try_all(struct daemon *d) {
         daemon_timer(d, &d->sweep, CGROUP_RETRY_USEC, on_retry, d);
 }
 
-void sweep_cgroup(struct daemon *d, uint64_t owner) {
-    if (try_remove(d, owner, 0))
-        return;
-    struct swept *s = malloc(sizeof *s);
+/* For a cgroup that was not made here there is none. */
+static struct swept *take_reserved(struct daemon *d) {
+    struct swept *s = d->reserved;
     if (s == NULL)
+        return malloc(sizeof *s);
+    d->reserved = SLIST_NEXT(s, link);
+    return s;
+}
+
+int sweep_make(struct daemon *d, uint64_t owner, const struct cgroup_limits *l, int *ret_fd, const char **ret_what) {
+    struct swept *s = malloc(sizeof *s);
+    *ret_what = NULL;
+    int r = s == NULL ? -ENOMEM : d->sweep == NULL ? daemon_timer_new(d, &d->sweep, on_retry, d) : 0;
+    if (r >= 0)
+        r = cgroup_make(&d->cgroup, owner, l, ret_fd, ret_what);
+    if (r < 0) {
+        free(s);
+        return r;
+    }
+    SLIST_NEXT(s, link) = d->reserved;
+    d->reserved = s;
+    return r;
+}
+
+void sweep_cgroup(struct daemon *d, uint64_t owner) {
+    struct swept *s = take_reserved(d);
+    if (try_remove(d, owner, 0) || s == NULL) {
+        free(s);
         return;
+    }
     s->owner = owner;
     s->tries = 0;
     SLIST_NEXT(s, link) = d->swept;
@@ -84,5 +108,7 @@ void sweep_done(struct daemon *d) {
         try_remove(d, s->owner, 0);
         free(s);
     }
+    while (d->reserved != NULL)
+        free(take_reserved(d));
     d->sweep = sd_event_source_unref(d->sweep);
 }
