@@ -132,14 +132,20 @@ static int put_channel(struct attempt *a, struct message_writer *w) {
     return 0;
 }
 
+static int fill_memfd(int fd, const uint8_t *p, size_t size) {
+    ssize_t n = write(fd, p, size);
+    if (n >= 0 && (size_t)n < size)
+        return -ENOSPC;
+    return n < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0 ? -errno : 0;
+}
+
 /* One that is too long for a datagram is in a memfd, which only the child reads. */
 static int make_large(struct attempt *a, struct wire_buf *buf) {
     struct message_writer w;
     auto_fd fd = memfd_create("forksrv-request", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    size_t n = wire_buf_len(buf) - FRAME_HEADER;
-    if (fd < 0 || write(fd, wire_buf_head(buf) + FRAME_HEADER, n) != (ssize_t)n ||
-        fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
-        return fail(a, STAGE_REQUEST, -errno, "a large request finds no memory");
+    int r = fd < 0 ? -errno : fill_memfd(fd, wire_buf_head(buf) + FRAME_HEADER, wire_buf_len(buf) - FRAME_HEADER);
+    if (r < 0)
+        return fail(a, STAGE_REQUEST, r, "a large request finds no memory");
     wire_buf_truncate(buf, buf->start);
     message_begin(&w, buf, MSG_FORK, (uint16_t)(a->request->n_fds + 1), (uint32_t)a->worker->id);
     message_put_u32(&w, ATTR_LARGE, (uint32_t)put_fd(a, steal_fd(&fd)));
