@@ -103,8 +103,10 @@ static int on_wait(struct session *s, const struct message *m) {
         if (!request_may_wait(s, m->serial))
             return 0;
         int r = worker_wait(w, s, m->serial);
-        if (r < 0)
-            return r;
+        if (r < 0) {
+            report_error(s, m->serial, -r, "no memory for waiting");
+            return 0;
+        }
     }
     report_attached(s, m->serial, w);
     return 0;
@@ -182,7 +184,7 @@ int request_handle_stock(struct session *s, unsigned n_fds) {
     }
     wire_put_bytes(&s->out, "A", 1);
     if (s->out.failed)
-        return -ENOMEM;
+        session_lose(s, -ENOMEM);
     session_dirty(s);
     return 1;
 }

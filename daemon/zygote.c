@@ -321,13 +321,15 @@ void zygote_was_read(struct zygote *z) {
 
 /* ---- ZYGOTE ---- */
 
-/* -EAGAIN: the session waits for too much already, and has been told so. */
+/* -EAGAIN: the session cannot wait for more, and has been told so. */
 static int ask_later(struct session *s, uint32_t serial, struct zygote *z, enum zygote_action action) {
     if (!request_may_wait(s, serial))
         return -EAGAIN;
     struct asker *a = calloc(1, sizeof *a);
-    if (a == NULL)
-        return -ENOMEM;
+    if (a == NULL) {
+        report_error(s, serial, ENOMEM, "no memory for waiting");
+        return -EAGAIN;
+    }
     *a = (struct asker){.session = s, .serial = serial, .action = action, .last = s->d->last_incarnation | CGROUP_ZYGOTE};
     s->n_waiters++;
     TAILQ_INSERT_TAIL(&z->askers, a, link);
