@@ -73,6 +73,10 @@ enum {
     STORE_BATCH = 64,
     STORE_EVERY_USEC = 250 * 1000,
 
+    /* The event loop is entered again after it failed, so often and after such a pause. */
+    LOOP_TRIES = 1000,
+    LOOP_PAUSE_MSEC = 10,
+
     /* STATUS= for systemctl at most this often. */
     STATUS_INTERVAL_SEC = 1,
     /* At the stop: for peers to take their last answers. */

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@
 #include "daemon/keep.h"
 #include "daemon/launch.h"
 #include "daemon/life.h"
+#include "daemon/limits.h"
 #include "daemon/listener.h"
 #include "daemon/log.h"
 #include "daemon/privileges.h"
@@ -262,6 +264,19 @@ static void tear_down(struct daemon *d) {
     key_done(&d->key);
 }
 
+/* What the loop itself finds no memory or fds for, or what the kernel refuses once, costs nobody a session: it goes on after a
+ * moment. */
+static int loop(struct daemon *d) {
+    int r;
+    for (unsigned tries = 0; (r = sd_event_loop(d->event)) < 0 && tries < LOOP_TRIES; tries++) {
+        log_line(LOG_ERR, LOG_KIND_RESOURCE, NULL, "the event loop failed and goes on: %s", strerror(-r));
+        poll(NULL, 0, LOOP_PAUSE_MSEC);
+    }
+    if (r < 0)
+        log_line(LOG_ERR, LOG_KIND_STOP, NULL, "stopping: the event loop fails again and again: %s", strerror(-r));
+    return r;
+}
+
 static int run(const struct options *o) {
     struct daemon d = {.cgroup = {.dir = -1}, .ends = -1};
     struct passed p;
@@ -285,7 +300,7 @@ static int run(const struct options *o) {
         zygotes_warm(&d);
         sd_notify(false, "READY=1\nSTATUS=Ready.");
         log_line(LOG_INFO, LOG_KIND_READY, NULL, "ready as uid %u, version %s", (unsigned)d.uid, PACKAGE_VERSION);
-        r = sd_event_loop(d.event);
+        r = loop(&d);
     }
     kept_done(&p.kept);
     tear_down(&d);
