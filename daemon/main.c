@@ -110,12 +110,13 @@ static int parse(int argc, char **argv, struct options *o) {
     return EXIT_CONFIGURATION;
 }
 
-/* All signals are blocked from here on: ours come by signalfd, children unblock theirs. Nothing is ignored, nothing handled,
- * whatever we inherited; libc would leave out the two that it keeps for itself, and a shell may have ignored those, too. */
+/* All signals are blocked from here on: ours come by signalfd, children unblock theirs. All but the one that systemd sends when
+ * the watchdog was missed: it has to end us at once. Nothing is ignored, nothing handled, whatever we inherited; libc would leave
+ * out the two that it keeps for itself, and a shell may have ignored those, too. */
 static void set_signals(void) {
-    const uint64_t all = ~UINT64_C(0);
+    const uint64_t blocked = ~(UINT64_C(1) << (SIGABRT - 1));
     const struct kernel_sigaction otherwise = {.handler = SIG_DFL};
-    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, NULL, KERNEL_SIGSET);
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &blocked, NULL, KERNEL_SIGSET);
     for (int n = 1; n <= KERNEL_SIGNALS; n++)
         syscall(SYS_rt_sigaction, n, &otherwise, NULL, KERNEL_SIGSET);
 }
