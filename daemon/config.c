@@ -15,8 +15,10 @@
 static void set_users(struct settings_reading *r, void *target, const char *value) {
     struct config *c = target;
     char *copy = strdup(value), *save = NULL;
-    if (copy == NULL)
+    if (copy == NULL) {
+        settings_no_memory(r, "AllowUsers");
         return;
+    }
     if (copy[0] == 0)
         c->n_users = 0;
     for (char *name = strtok_r(copy, " \t", &save); name != NULL; name = strtok_r(NULL, " \t", &save)) {

@@ -16,6 +16,7 @@
 #include "daemon/limits.h"
 #include "daemon/listener.h"
 #include "daemon/session.h"
+#include "daemon/settings.h"
 #include "daemon/slots.h"
 #include "daemon/sweep.h"
 #include "daemon/worker.h"
@@ -88,8 +89,11 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
     struct config fresh;
     config_defaults(&fresh);
     sd_notify(false, "RELOADING=1");
-    unsigned wrong = d->private_instance ? 0 : config_read(&fresh, d->session_flavour);
-    d->config = fresh;
+    unsigned before = settings_unread(), wrong = d->private_instance ? 0 : config_read(&fresh, d->session_flavour);
+    if (settings_unread() == before)
+        d->config = fresh;
+    else
+        log_line(LOG_ERR, LOG_KIND_RESOURCE, NULL, "the configuration stays as it was: a part of it could not be read");
     wrong += zygotes_read(d);
     zygotes_warm(d);
     log_line(LOG_INFO, LOG_KIND_READY, NULL, "configuration read again: %u wrong lines", wrong);

@@ -8,12 +8,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "daemon/settings.h"
+
 unsigned paths_each(const char *dir, const char *pattern, paths_take *take, void *data) {
     struct dirent **names;
     unsigned sum = 0;
     int n = scandir(dir, &names, NULL, alphasort);
     if (n < 0)
-        return 0;
+        return errno == ENOENT || errno == ENOTDIR ? 0 : settings_cannot_read(dir, errno);
     for (int i = 0; i < n; i++) {
         char path[4096];
         if (fnmatch(pattern, names[i]->d_name, FNM_PERIOD) == 0 &&

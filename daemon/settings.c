@@ -124,6 +124,25 @@ static bool parse_bool(const char *text, uint64_t *ret) {
     return false;
 }
 
+/* ---- what is not the file's fault ---- */
+
+static unsigned unread;
+
+unsigned settings_unread(void) {
+    return unread;
+}
+
+unsigned settings_cannot_read(const char *path, int error) {
+    unread += error != EACCES && error != EPERM && error != ELOOP && error != EISDIR && error != ENXIO;
+    log_line(LOG_WARNING, LOG_KIND_CONFIG, NULL, "cannot read %s: %s; its settings are ignored", path, strerror(error));
+    return 1;
+}
+
+void settings_no_memory(struct settings_reading *r, const char *name) {
+    unread++;
+    settings_complain(r, "value of", name, "finds no memory");
+}
+
 /* ---- one line ---- */
 
 void settings_complain(struct settings_reading *r, const char *what, const char *value, const char *why) {
@@ -187,8 +206,10 @@ static void take_string(struct settings_reading *r, const struct setting *s, con
         settings_complain(r, "value of", s->name, "is too long");
         return;
     }
-    if (value[0] != 0 && (copy = strdup(value)) == NULL)
+    if (value[0] != 0 && (copy = strdup(value)) == NULL) {
+        settings_no_memory(r, s->name);
         return;
+    }
     free(*string);
     *string = copy;
 }
@@ -201,17 +222,22 @@ static void take_words(struct settings_reading *r, const struct setting *s, cons
     int n;
     if (value[0] == 0)
         words_done(list);
-    if (word == NULL)
+    if (word == NULL) {
+        settings_no_memory(r, s->name);
         return;
-    while ((n = words_next(&rest, word, &size)) > 0 && words_add(&more, word, size)) {
     }
+    bool all = true;
+    while ((n = words_next(&rest, word, &size)) > 0 && all)
+        all = words_add(&more, word, size);
     if (n < 0)
         no_such(r, s, value, "list of words: a quote is not closed, and so it is none");
     else if (list->size + more.size > s->most)
         settings_complain(r, "value of", s->name, "makes the list too long");
     else
         for (const char *p = more.data; p != NULL && p < more.data + more.size; p += strlen(p) + 1)
-            words_add(list, p, strlen(p));
+            all &= words_add(list, p, strlen(p));
+    if (!all)
+        settings_no_memory(r, s->name);
     words_done(&more);
 }
 
@@ -286,14 +312,12 @@ unsigned settings_read(const struct setting *table, size_t count, void *target, 
     auto_file file = fopen(path, "re");
     if (ret_found != NULL)
         *ret_found = file != NULL;
-    if (file == NULL) {
-        if (errno == ENOENT || errno == ENOTDIR)
-            return 0;
-        log_line(LOG_WARNING, LOG_KIND_CONFIG, NULL, "cannot read %s: %s; its settings are ignored", path, strerror(errno));
-        return 1;
-    }
+    if (file == NULL)
+        return errno == ENOENT || errno == ENOTDIR ? 0 : settings_cannot_read(path, errno);
     struct settings_reading r = {.table = table, .count = count, .target = target, .path = path, .file = file};
     int bad = ini_parse_stream(next_line, &r, take, &r);
+    if (bad < 0 || ferror(file))
+        r.wrong += settings_cannot_read(path, bad < 0 ? ENOMEM : EIO);
     if (bad > 0) {
         r.line = (unsigned)bad;
         settings_complain(&r, "line", "", "is neither [Section] nor Setting=value");

@@ -54,6 +54,14 @@ void settings_done(const struct setting *table, size_t count, void *target);
  * NULL, tells). */
 unsigned settings_read(const struct setting *table, size_t count, void *target, const char *path, bool *ret_found);
 
+/* How many times a file, a folder or a line could not be read for reasons that are not its own: memory, fds, the disk. If there
+ * are more after a reading than before, what was read lacks something that may well be there. */
+unsigned settings_unread(void);
+/* Tells that of a file or folder, and counts it. Returns 1. */
+unsigned settings_cannot_read(const char *path, int error);
+/* For `own`, as for every other value: it finds no memory. */
+void settings_no_memory(struct settings_reading *r, const char *name);
+
 /* For `own`: the line has no effect because of this value. */
 void settings_complain(struct settings_reading *r, const char *what, const char *value, const char *why);
 

@@ -390,8 +390,9 @@ int zygote_ask(struct session *s, const struct message *m) {
     uint32_t action = message_u32(m, ATTR_ACTION, 0);
     struct zygote *z = NULL;
     char what[ZYGOTE_WHAT];
-    if (name != NULL && zygote_find(s->d, name, &z, what) < 0) {
-        report_error(s, m->serial, ENOENT, what);
+    int found = name != NULL ? zygote_find(s->d, name, &z, what) : 0;
+    if (found < 0) {
+        report_error(s, m->serial, found == -EINVAL ? ENOENT : -found, what);
     } else if (action == ZYGOTE_LIST) {
         census_report(s, m->serial, z);
     } else if (action == 0 || action >= ZYGOTE_ACTIONS || z == NULL) {

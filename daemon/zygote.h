@@ -122,7 +122,8 @@ unsigned zygotes_running(const struct daemon *d);
 bool zygotes_know(const struct daemon *d, pid_t pid);
 
 enum { ZYGOTE_WHAT = 1024 };
-/* Its file is read now if it is not known yet. -ENOENT, -EINVAL: there is none, and ret_what says where it was looked for. */
+/* Its file is read now if it is not known yet. -ENOENT, -EINVAL: there is none, and ret_what says where it was looked for.
+ * -ENOMEM, -EIO: there may be one. */
 int zygote_find(struct daemon *d, const char *name, struct zygote **ret_zygote, char ret_what[ZYGOTE_WHAT]);
 /* Reads its file again. */
 unsigned zygote_read(struct zygote *z);

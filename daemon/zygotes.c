@@ -7,6 +7,7 @@
 
 #include "daemon/log.h"
 #include "daemon/paths.h"
+#include "daemon/settings.h"
 #include "daemon/zygote.h"
 
 /* ---- the table ---- */
@@ -75,8 +76,15 @@ static bool is_warm_here(const struct zygote *z) {
 /* Returns the number of wrong lines. */
 static unsigned read_declaration(struct zygote *z) {
     struct declaration fresh;
-    unsigned wrong = 0;
-    z->declared = declaration_read(z->name, takes_own_files(z->d), &fresh, &wrong);
+    unsigned before = settings_unread(), wrong = 0;
+    bool found = declaration_read(z->name, takes_own_files(z->d), &fresh, &wrong);
+    /* It is not gone, nor what could be read of it: it stays as it was. */
+    if (settings_unread() != before) {
+        if (found)
+            declaration_done(&fresh);
+        return wrong + 1;
+    }
+    z->declared = found;
     if (z->declared) {
         declaration_done(&z->declaration);
         z->declaration = fresh;
@@ -121,16 +129,25 @@ int zygote_find(struct daemon *d, const char *name, struct zygote **ret_zygote, 
     char own[LIMIT_PATH] = "";
     struct zygote *z = find(d, name);
     bool known = z != NULL;
+    unsigned before = settings_unread();
     if (!known)
         z = zygote_new(d, name);
-    if (z != NULL && !z->declared)
+    if (z == NULL) {
+        snprintf(ret_what, ZYGOTE_WHAT, "no memory for zygote %s", name);
+        return -ENOMEM;
+    }
+    if (!z->declared)
         read_declaration(z);
-    if (z != NULL && z->declared) {
+    if (z->declared) {
         *ret_zygote = z;
         return 0;
     }
-    if (z != NULL && !known)
+    if (!known)
         zygote_free(z);
+    if (settings_unread() != before) {
+        snprintf(ret_what, ZYGOTE_WHAT, "the declaration of zygote %s cannot be read: the log of the instance tells why", name);
+        return -EIO;
+    }
     if (takes_own_files(d))
         paths_user_config(own, sizeof own, "zygotes");
     snprintf(ret_what, ZYGOTE_WHAT,
