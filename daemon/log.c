@@ -3,15 +3,17 @@
  * worth a line. */
 #include "daemon/log.h"
 
+#include <limits.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/uio.h>
 #include <systemd/sd-daemon.h>
-#include <systemd/sd-journal.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "daemon/journal.h"
 #include "daemon/limits.h"
 #include "protocol/limits.h"
 
@@ -32,6 +34,7 @@ enum { TEXT_SIZE = LIMIT_TEXT + 256 };
 static struct {
     bool quiet;
     bool journal;
+    unsigned lost; /* lines that could not be written */
     char user[64];
     struct {
         time_t since;
@@ -49,26 +52,54 @@ void log_set_user(const char *user) {
     snprintf(state.user, sizeof state.user, "%s", user);
 }
 
+/* Whoever reads them may have stopped: a pipe that has no room for a whole line gets none. */
+static bool write_to_stderr(const char *text) {
+    char line[PIPE_BUF];
+    struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
+    int n = snprintf(line, sizeof line, "forksrvd: %s\n", text);
+    if ((size_t)n >= sizeof line) {
+        n = sizeof line;
+        line[n - 1] = '\n';
+    }
+    return poll(&p, 1, 0) == 1 && p.revents & POLLOUT && write(STDERR_FILENO, line, (size_t)n) == n;
+}
+
+static void put_number(struct journal_entry *e, const char *name, long long value) {
+    char text[24];
+    snprintf(text, sizeof text, "%lld", value);
+    journal_put(e, name, text);
+}
+
+static bool write_to_journal(int priority, enum log_kind kind, const struct log_peer *peer, const char *text) {
+    struct journal_entry e = {0};
+    put_number(&e, "PRIORITY", priority);
+    journal_put(&e, "SYSLOG_IDENTIFIER", "forksrvd");
+    journal_put(&e, "MESSAGE_ID", message_ids[kind]);
+    journal_put(&e, "FORKSRV_USER", state.user);
+    if (peer != NULL) {
+        put_number(&e, "FORKSRV_PEER_PID", peer->pid);
+        put_number(&e, "FORKSRV_PEER_UID", peer->uid);
+    }
+    journal_put(&e, "MESSAGE", text);
+    return journal_send(&e);
+}
+
+static bool write_once(int priority, enum log_kind kind, const struct log_peer *peer, const char *text) {
+    return state.journal ? write_to_journal(priority, kind, peer, text) : write_to_stderr(text);
+}
+
+/* Nothing here waits. What could not be written is told with the next line that can. */
 static void write_line(int priority, enum log_kind kind, const struct log_peer *peer, const char *text) {
-    if (!state.journal) {
-        fprintf(stderr, "forksrvd: %s\n", text);
+    if (!write_once(priority, kind, peer, text)) {
+        state.lost++;
         return;
     }
-    char message[TEXT_SIZE + sizeof "MESSAGE="], fields[5][96];
-    struct iovec iov[6];
-    int n = 0;
-    snprintf(message, sizeof message, "MESSAGE=%s", text);
-    snprintf(fields[n++], sizeof fields[0], "PRIORITY=%d", priority);
-    snprintf(fields[n++], sizeof fields[0], "MESSAGE_ID=%s", message_ids[kind]);
-    snprintf(fields[n++], sizeof fields[0], "FORKSRV_USER=%s", state.user);
-    if (peer != NULL) {
-        snprintf(fields[n++], sizeof fields[0], "FORKSRV_PEER_PID=%d", (int)peer->pid);
-        snprintf(fields[n++], sizeof fields[0], "FORKSRV_PEER_UID=%u", (unsigned)peer->uid);
-    }
-    iov[0] = (struct iovec){message, strlen(message)};
-    for (int i = 0; i < n; i++)
-        iov[i + 1] = (struct iovec){fields[i], strlen(fields[i])};
-    sd_journal_sendv(iov, n + 1);
+    if (state.lost == 0)
+        return;
+    char lost[96];
+    snprintf(lost, sizeof lost, "%u messages before that were lost: the log took nothing", state.lost);
+    if (write_once(LOG_WARNING, LOG_KIND_RESOURCE, NULL, lost))
+        state.lost = 0;
 }
 
 /* Whether this kind may speak now; tells first what was left out before. */
