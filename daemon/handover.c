@@ -181,7 +181,11 @@ void handover_forked(struct worker *w) {
     }
     expect_end(d, middle);
     prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
-    syscall(SYS_pidfd_send_signal, h->middle, SIGKILL, NULL, 0);
+    if (syscall(SYS_pidfd_send_signal, h->middle, SIGKILL, NULL, 0) == 0 || errno == ESRCH)
+        return;
+    int r = errno;
+    handover_free(w);
+    fail(w, r, "the process between zygote and worker cannot be ended");
 }
 
 bool handover_ended(struct daemon *d, pid_t pid) {
