@@ -316,9 +316,11 @@ int main(int argc, char **argv) {
     if (o.after_stop)
         return after_stop();
     set_signals();
-    /* No folder of the client's stays busy because of us. */
-    if (chdir("/") < 0)
-        return EXIT_FAILURE;
     log_init(o.private_instance);
+    /* No folder of the client's stays busy because of us. */
+    if (chdir("/") < 0) {
+        log_line(LOG_ERR, LOG_KIND_START_UP, NULL, "cannot go to /: %s", strerror(errno));
+        return EXIT_FAILURE;
+    }
     return run(&o);
 }
