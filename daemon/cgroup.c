@@ -179,10 +179,8 @@ int cgroup_make(const struct cgroup *c, uint64_t owner, const struct cgroup_limi
     if (r >= 0)
         r = set_limit(dir, c, CGROUP_CPU, "cpu.weight", l->cpu_weight,
                       "a cpu weight is not available: the cgroup controller \"cpu\" is not delegated", ret_what);
-    if (r < 0) {
-        unlinkat(c->dir, name, AT_REMOVEDIR);
+    if (r < 0)
         return r;
-    }
     *ret_fd = steal_fd(&dir);
     return 0;
 }

@@ -73,21 +73,6 @@ static struct swept *take_reserved(struct daemon *d) {
     return s;
 }
 
-int sweep_make(struct daemon *d, uint64_t owner, const struct cgroup_limits *l, int *ret_fd, const char **ret_what) {
-    struct swept *s = malloc(sizeof *s);
-    *ret_what = NULL;
-    int r = s == NULL ? -ENOMEM : d->sweep == NULL ? daemon_timer_new(d, &d->sweep, on_retry, d) : 0;
-    if (r >= 0)
-        r = cgroup_make(&d->cgroup, owner, l, ret_fd, ret_what);
-    if (r < 0) {
-        free(s);
-        return r;
-    }
-    SLIST_NEXT(s, link) = d->reserved;
-    d->reserved = s;
-    return r;
-}
-
 void sweep_cgroup(struct daemon *d, uint64_t owner) {
     struct swept *s = take_reserved(d);
     if (try_remove(d, owner, 0) || s == NULL) {
@@ -99,6 +84,24 @@ void sweep_cgroup(struct daemon *d, uint64_t owner) {
     SLIST_NEXT(s, link) = d->swept;
     d->swept = s;
     daemon_timer(d, &d->sweep, CGROUP_RETRY_USEC, on_retry, d);
+}
+
+int sweep_make(struct daemon *d, uint64_t owner, const struct cgroup_limits *l, int *ret_fd, const char **ret_what) {
+    struct swept *s = malloc(sizeof *s);
+    *ret_what = NULL;
+    int r = s == NULL ? -ENOMEM : d->sweep == NULL ? daemon_timer_new(d, &d->sweep, on_retry, d) : 0;
+    if (r >= 0)
+        r = cgroup_make(&d->cgroup, owner, l, ret_fd, ret_what);
+    if (r < 0 && (s == NULL || d->cgroup.dir < 0)) {
+        free(s);
+        return r;
+    }
+    SLIST_NEXT(s, link) = d->reserved;
+    d->reserved = s;
+    /* It may be there, without what was asked for. */
+    if (r < 0)
+        sweep_cgroup(d, owner);
+    return r;
 }
 
 void sweep_done(struct daemon *d) {
