@@ -149,12 +149,14 @@ static bool is_known(const struct incarnation *i, int pidfd, pid_t pid, pid_t pa
 }
 
 /* ret_pid: what the message says, until the kernel knows better. One that has ended and been reaped already still is what its own
- * message said. -EBADMSG: it is no pidfd, or not that of a process that can be new. */
+ * message said. -EBADMSG: it is no pidfd, or not that of a process that can be new. Another error: the kernel cannot be asked. */
 static int check_pid(const struct incarnation *i, int pidfd, pid_t *ret_pid) {
     pid_t pid = 0, parent = 0;
     int r = pidfd >= 0 ? pidfd_pid(pidfd, &pid, &parent) : -EBADMSG;
     if (r == -ESRCH)
         pid = *ret_pid;
+    else if (r < 0 && r != -EINVAL)
+        return r;
     else if (r < 0 || is_known(i, pidfd, pid, parent))
         return -EBADMSG;
     if (pid <= 1 || pid == getpid())
@@ -166,13 +168,15 @@ static int check_pid(const struct incarnation *i, int pidfd, pid_t *ret_pid) {
 static int on_forked(struct incarnation *i, const struct message *m, int *pidfd) {
     pid_t pid = (pid_t)message_u32(m, ATTR_PID, 0);
     int r = check_pid(i, *pidfd, &pid);
-    if (r < 0)
+    if (r == -EBADMSG)
         return r;
     i->taken += message_u32(m, ATTR_SPARES, 0) != 0;
     struct fork_request *request = take_sent(i, m);
-    if (request == NULL) {
-        /* Nobody waits for it: it was given up. */
+    if (r < 0 || request == NULL) {
+        /* Nobody waits for it: it was given up. Or nobody can look after it, and as it runs no other may have its request. */
         syscall(SYS_pidfd_send_signal, *pidfd, SIGKILL, NULL, 0);
+        if (request != NULL)
+            fork_fail(request, -r, "the kernel cannot be asked which process it is: it is ended");
         return 0;
     }
     struct worker *w = request->worker;
@@ -259,9 +263,12 @@ static void on_reaped(struct incarnation *i, const struct message *m) {
 static int on_born(struct incarnation *i, const struct message *m, int fds[FDS]) {
     pid_t pid = (pid_t)message_u32(m, ATTR_PID, 0);
     int r = check_pid(i, fds[0], &pid);
-    if (r < 0 || i->derived == NULL || (fds[1] >= 0 && !exit_pipe_is_one(fds[1])))
+    if (r == -EBADMSG || i->derived == NULL || (fds[1] >= 0 && !exit_pipe_is_one(fds[1])))
         return -EBADMSG;
-    struct worker *w = fork_born(i, m);
+    if (r < 0)
+        log_line(LOG_ERR, LOG_KIND_RESOURCE, NULL, "zygote %s: which process was born cannot be known, it is ended: %s",
+                 i->zygote->name, strerror(-r));
+    struct worker *w = r < 0 ? NULL : fork_born(i, m);
     if (w == NULL) {
         syscall(SYS_pidfd_send_signal, fds[0], SIGKILL, NULL, 0);
         return 0;
