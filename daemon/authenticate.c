@@ -15,6 +15,14 @@
 #include "daemon/request.h"
 #include "daemon/session.h"
 
+/* Some hundred bytes at most into an empty socket: it takes all, or the peer is gone, which the next read tells. */
+static void send_now(int fd, const void *p, size_t n) {
+    ssize_t r;
+    do
+        r = send(fd, p, n, MSG_DONTWAIT | MSG_NOSIGNAL);
+    while (r < 0 && errno == EINTR);
+}
+
 /* A first request with a usual environment. */
 enum { READ = 8192 };
 
@@ -22,8 +30,7 @@ static void send_out(struct session *s) {
     struct handshake *h = s->handshake;
     if (h->out_size == 0)
         return;
-    /* Some hundred bytes at most into an empty socket: it takes all, or the peer is gone, which the next read tells. */
-    send(s->fd, h->out, h->out_size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    send_now(s->fd, h->out, h->out_size);
     h->out_size = 0;
 }
 
@@ -68,7 +75,7 @@ int authenticate_start(struct session *s) {
 
 void authenticate_refuse(int fd) {
     static const char failure[] = "\0\0\0\x09#FAILURE#";
-    send(fd, failure, sizeof failure - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+    send_now(fd, failure, sizeof failure - 1);
 }
 
 void authenticate_drop(struct session *s) {

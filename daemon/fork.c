@@ -133,10 +133,16 @@ static int put_channel(struct attempt *a, struct message_writer *w) {
 }
 
 static int fill_memfd(int fd, const uint8_t *p, size_t size) {
-    ssize_t n = write(fd, p, size);
-    if (n >= 0 && (size_t)n < size)
-        return -ENOSPC;
-    return n < 0 || fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0 ? -errno : 0;
+    while (size > 0) {
+        ssize_t n = write(fd, p, size);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return n < 0 ? -errno : -ENOSPC;
+        p += n;
+        size -= (size_t)n;
+    }
+    return fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0 ? -errno : 0;
 }
 
 /* One that is too long for a datagram is in a memfd, which only the child reads. */
