@@ -101,6 +101,7 @@ static int keep(struct session *s, const struct message *m, int *fds, unsigned n
     w->since = daemon_now(d);
     snprintf(w->why, sizeof w->why, "%s", why->what);
     if (keep_message(w, m) < 0 || (patience != UINT64_MAX && daemon_timer(d, &w->timer, patience, on_patience, w) < 0)) {
+        sd_event_source_disable_unref(w->timer);
         free(w->bytes);
         free(w);
         return -ENOMEM;
@@ -122,8 +123,10 @@ void slots_wait(struct session *s, const struct message *m, int *fds, unsigned n
     int r = load_may_add(s->d, s, &load, &full);
     if (r < 0)
         launch_refuse(s, m->serial, -r, refusal_text(&full, text));
-    else if (keep(s, m, fds, n_fds, why) < 0 || (why->again != 0 && serve_in(s->d, why->again) < 0))
-        session_end(s);
+    else if (keep(s, m, fds, n_fds, why) < 0)
+        launch_refuse(s, m->serial, ENOMEM, "no memory for waiting");
+    else if (why->again != 0 && (r = serve_in(s->d, why->again)) < 0)
+        session_lose(s, r);
     for (unsigned i = 0; i < n_fds; i++)
         close_fd(fds[i]);
 }
