@@ -32,9 +32,10 @@ for inherited in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
 
 
 class Daemon:
-    def __init__(self, config="", nofile=None, before=None, args=(), zygotes=None, python_dir=None, environment=None):
+    def __init__(self, config="", nofile=None, before=None, args=(), zygotes=None, python_dir=None, environment=None, passed=()):
         """before() runs in the daemon's process ahead of it; args are the daemon's; zygotes: {name: declaration}; python_dir:
-        where the package forksrv is; environment: more variables for the daemon."""
+        where the package forksrv is; environment: more variables for the daemon; passed: (name, fd) of more that it is passed."""
+        self.passed = passed
         self.environment = environment or {}
         self.python_dir = python_dir or os.path.join(SOURCE, "python")
         self.folder = tempfile.mkdtemp(prefix="forksrv-live.")
@@ -57,7 +58,8 @@ class Daemon:
         listener.bind(self.address)
         listener.listen(4096)
         key = os.open(self.key_file, os.O_RDONLY)
-        sources = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10) for fd in (listener.fileno(), key)]
+        names = ":".join(["control", "forksrv.authkey", *(name for name, _ in self.passed)])
+        sources = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 20) for fd in (listener.fileno(), key, *(fd for _, fd in self.passed))]
         listener.close()
         os.close(key)
         # XDG_CONFIG_HOME is where the configuration is; nothing else of this test's environment reaches the daemon.
@@ -65,7 +67,7 @@ class Daemon:
                if name in ("PATH", "LANG") or name.startswith(("ASAN_", "UBSAN_", "LSAN_", "GCOV_", "LLVM_"))}
         env.update(FORKSRV_PYTHON_DIR=self.python_dir,
                    FORKSRV_ZYGOTE_DSO=os.path.join(BUILD, "forksrv-zygote-dso"))
-        env.update(XDG_CONFIG_HOME=self.folder, HOME=self.folder, LISTEN_FDS="2", LISTEN_FDNAMES="control:forksrv.authkey")
+        env.update(XDG_CONFIG_HOME=self.folder, HOME=self.folder, LISTEN_FDS=str(len(sources)), LISTEN_FDNAMES=names)
         env.update(self.environment)
 
         def place():
@@ -79,7 +81,7 @@ class Daemon:
         with open(self.log_path, "wb") as log:
             # The shell's pid stays that of the daemon: LISTEN_PID has to name it.
             self.process = subprocess.Popen(["/bin/sh", "-c", 'LISTEN_PID=$$ exec "$0" "$@"', DAEMON, *args], env=env, preexec_fn=place,
-                                            pass_fds=(3, 4), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                                            pass_fds=range(3, 3 + len(sources)), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         for fd in sources:
             os.close(fd)
 
