@@ -28,8 +28,8 @@ struct header {
     uint32_t layout, record_size, records, zero;
     uint64_t since;
     char boot[BOOT_ID + 4];
-    uint32_t used, zero_too; /* records from `used` on were never taken */
-    uint64_t check;          /* of all above, but for `used` */
+    uint64_t check; /* of all above */
+    uint64_t used;  /* records from there on were never taken; and above it a check of it, in one store */
     uint64_t last_worker, last_incarnation;
 };
 
@@ -59,7 +59,24 @@ static uint64_t mix(uint64_t sum, const void *data, size_t size) {
 }
 
 static uint64_t check_header(const struct header *h) {
-    return mix(UINT64_C(1), h, offsetof(struct header, used));
+    return mix(UINT64_C(1), h, offsetof(struct header, check));
+}
+
+static uint32_t used(const struct header *h) {
+    return (uint32_t)h->used;
+}
+
+static uint64_t with_check(uint32_t n) {
+    uint64_t word = n;
+    return word | mix(UINT64_C(3), &word, sizeof word) << 32;
+}
+
+static void set_used(struct header *h, uint32_t n) {
+    __atomic_store_n(&h->used, with_check(n), __ATOMIC_RELEASE);
+}
+
+static bool used_is_fine(const struct header *h) {
+    return used(h) <= TABLE_RECORDS && h->used == with_check(used(h));
 }
 
 static uint64_t check_start(const struct record *r) {
@@ -119,6 +136,7 @@ int table_new(struct table **ret_table) {
     memcpy(h->magic, magic, sizeof magic);
     memcpy(h->boot, boot, BOOT_ID);
     h->check = check_header(h);
+    set_used(h, 0);
     *ret_table = t;
     return 0;
 }
@@ -140,13 +158,13 @@ static int check_file(int fd, const char **ret_what) {
 static int check_table(struct table *t, const char **ret_what) {
     const struct header *h = t->header;
     char boot[BOOT_ID];
-    if (memcmp(h->magic, magic, sizeof magic) != 0 || h->check != check_header(h) || h->used > TABLE_RECORDS)
+    if (memcmp(h->magic, magic, sizeof magic) != 0 || h->check != check_header(h) || !used_is_fine(h))
         return refuse(-EBADMSG, "it is damaged", ret_what);
     if (h->layout != LAYOUT || h->record_size != sizeof(struct record) || h->records != TABLE_RECORDS)
         return refuse(-ESTALE, "it is of another version of forksrvd", ret_what);
     if (read_boot_id(boot) < 0 || memcmp(boot, h->boot, BOOT_ID) != 0)
         return refuse(-ESTALE, "it is of another boot", ret_what);
-    for (uint32_t i = 0; i < h->used; i++) {
+    for (uint32_t i = 0; i < used(h); i++) {
         const struct record *r = &t->records[i];
         if (r->state > RECORD_ENDED || (r->state != RECORD_FREE && r->start_check != check_start(r)) ||
             (r->state == RECORD_ENDED && r->end_check != check_end(r)))
@@ -177,7 +195,7 @@ int table_open(int fd, struct table **ret_table, const char **ret_what) {
     if (r < 0)
         return r;
     r = check_table(t, ret_what);
-    for (uint32_t i = t->header->used; r >= 0 && i > 0; i--)
+    for (uint32_t i = used(t->header); r >= 0 && i > 0; i--)
         if (t->records[i - 1].state == RECORD_FREE)
             r = add_free(t, i - 1);
     if (r < 0) {
@@ -221,9 +239,11 @@ uint64_t table_since(const struct table *t) {
 struct record *table_take(struct table *t) {
     if (t->n_free > 0)
         return &t->records[t->free[--t->n_free]];
-    if (t->header->used == TABLE_RECORDS)
+    uint32_t n = used(t->header);
+    if (n == TABLE_RECORDS)
         return NULL;
-    return &t->records[t->header->used++];
+    set_used(t->header, n + 1);
+    return &t->records[n];
 }
 
 void table_give_back(struct table *t, struct record *r) {
@@ -250,7 +270,7 @@ void record_ends(struct record *r) {
 }
 
 struct record *table_next(struct table *t, uint32_t *at) {
-    while (*at < t->header->used) {
+    while (*at < used(t->header)) {
         struct record *r = &t->records[(*at)++];
         if (r->state != RECORD_FREE)
             return r;
