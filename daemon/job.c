@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/syslog.h>
 #include <systemd/sd-bus.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "daemon/cgroup.h"
@@ -42,12 +43,31 @@ static enum unit_job ask(sd_bus *bus) {
     return job;
 }
 
+static uint64_t now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+/* At a shutdown the bus's socket may be there, and nobody behind it: the first call would wait for that for as long as it takes.
+ */
+static bool becomes_ready(sd_bus *bus) {
+    uint64_t until = now() + PATIENCE_USEC, t;
+    while (sd_bus_is_ready(bus) == 0 && (t = now()) < until) {
+        int r = sd_bus_process(bus, NULL);
+        if (r < 0 || (r == 0 && sd_bus_wait(bus, until - t) < 0))
+            return false;
+    }
+    return sd_bus_is_ready(bus) > 0;
+}
+
 enum unit_job unit_job(void) {
     sd_bus *bus = NULL;
     /* Of a user's manager, that variable tells. */
     int r = getenv("MANAGERPID") != NULL ? sd_bus_open_user(&bus) : sd_bus_open_system(&bus);
-    enum unit_job job = r >= 0 ? ask(bus) : UNIT_JOB_UNKNOWN;
-    sd_bus_flush_close_unref(bus);
+    enum unit_job job = r >= 0 && becomes_ready(bus) ? ask(bus) : UNIT_JOB_UNKNOWN;
+    /* Nothing waits to be sent; to flush could take as long. */
+    sd_bus_close_unref(bus);
     return job;
 }
 

@@ -14,7 +14,7 @@ enum unit_job {
 /* Whether systemd itself has started this process as one of a unit: not as a child of another one there. */
 bool unit_is_ours(void);
 
-/* Asks systemd, for at most two seconds. */
+/* Asks systemd, for some seconds at most. */
 enum unit_job unit_job(void);
 
 /* ExecStopPost=: ends whatever the unit's daemon has left, unless it comes back for it. Returns the exit status. */

@@ -308,6 +308,8 @@ FAULT_SD(sd_pid_notify_with_fds, (pid_t pid, int unset, const char *state, const
          (pid, unset, state, fds, n))
 FAULT_SD(sd_bus_open_system, (sd_bus * *ret), (ret))
 FAULT_SD(sd_bus_open_user, (sd_bus * *ret), (ret))
+FAULT_SD(sd_bus_process, (sd_bus * bus, sd_bus_message **ret), (bus, ret))
+FAULT_SD(sd_bus_wait, (sd_bus * bus, uint64_t usec), (bus, usec))
 FAULT_SD(sd_bus_get_property,
          (sd_bus * bus, const char *to, const char *path, const char *interface, const char *member, sd_bus_error *error,
           sd_bus_message **ret, const char *type),

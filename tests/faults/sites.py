@@ -20,7 +20,7 @@ HEAD = struct.Struct("=%dQiIIIIIqq" % SITES)
 HARMLESS = re.compile(r"""_ITM_.*|__gmon_start__|__cxa_finalize|__libc_start_main|__stack_chk_fail|__assert_fail|__errno_location|__cmsg_nxthdr
     |(explicit_b|mem|str).*|f?n?v?s?n?printf|(__isoc99_|__isoc23_)?[fs]?scanf|usleep|puts|atoi|qsort|getopt_long|fnmatch|alphasort|sigabbrev_np
     |free|feof|ferror|getc|getenv|getp?pid|gete?uid|gnutls_memcmp
-    |sd_event_source_disable_unref|sd_event_source_unref|sd_event_unref|sd_bus_message_unref|sd_bus_flush_close_unref|sd_bus_set_method_call_timeout|gnu_dev_makedev
+    |sd_event_source_disable_unref|sd_event_source_unref|sd_event_unref|sd_bus_message_unref|sd_bus_close_unref|sd_bus_is_ready|sd_bus_set_method_call_timeout|gnu_dev_makedev
     |sd_event_(now|exit|source_get_enabled|source_set_priority|source_set_io_fd_own)|sysconf
     |__(asan|ubsan|sanitizer|lsan|interceptor|sancov|gcov|llvm).*|gcov.*|fileno|fwrite|fputs""".replace("\n", "").replace(" ", ""))
 # What only the shim itself calls.
