@@ -45,7 +45,7 @@ bool comeback_is_wanted(const struct forksrv *s) {
     if (s->return_time == 0 || s->phase != PHASE_OPEN || s->watches)
         return false;
     TAILQ_FOREACH(w, &s->workers, link)
-    if (is_open(w) && (w->has_job || w->pid != 0))
+    if (is_open(w) && (w->has_job || w->pid != 0 || w->attaching))
         return true;
     return false;
 }
@@ -154,10 +154,13 @@ static void ask_for(struct forksrv_worker *w) {
     if (w->has_job) {
         message_put_bytes(&m, ATTR_JOB, w->job, LIMIT_JOB);
         message_put_u64(&m, ATTR_AGAIN, w->since);
+    } else if (w->asked != NULL) {
+        message_put_str(&m, ATTR_NAME, w->asked);
     } else {
         message_put_u64(&m, ATTR_WORKER, w->id);
     }
-    w->returning = true;
+    /* What a server says of one that it has never been asked for is the answer. */
+    w->returning = !w->attaching;
     if (message_end(&m) < 0 || pump_queue(s, wire_buf_len(&s->out) - before, NULL, 0) < 0) {
         slot_release(s, w->serial);
         w->serial = 0;

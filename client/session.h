@@ -64,8 +64,10 @@ struct forksrv_worker {
     struct event ended;
     uint8_t job[LIMIT_JOB]; /* what the server knows it by, if has_job */
     bool has_job;
-    bool returning; /* it was asked for on a new connection */
-    uint64_t since; /* monotonic: when it was submitted */
+    bool returning;    /* it was asked for on a new connection */
+    bool attaching;    /* by forksrv_attach, which has not been answered: by `asked`, or if that is NULL by `id` */
+    const char *asked; /* borrowed, while attaching */
+    uint64_t since;    /* monotonic: when it was submitted */
 };
 TAILQ_HEAD(worker_list, forksrv_worker);
 

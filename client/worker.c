@@ -181,7 +181,12 @@ int forksrv_attach(struct forksrv *s, uint64_t id, const char *name, uint64_t ti
         take_back(w);
         return r;
     }
+    w->attaching = true;
+    w->id = id;
+    w->asked = id == 0 ? name : NULL;
     r = pump_until(s, is_reported, w, deadline_after(timeout));
+    w->attaching = false;
+    w->asked = NULL;
     if (r == -ETIMEDOUT) {
         /* It is not ours to end. */
         forksrv_worker_free(w);

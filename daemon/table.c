@@ -102,7 +102,7 @@ static uint64_t monotonic(void) {
     return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
-/* The fd is the table's from a success on. */
+/* Whose fd it is the caller says, after a success. */
 static int map(int fd, struct table **ret_table) {
     auto_free struct table *t = calloc(1, sizeof *t);
     if (t == NULL)
@@ -110,9 +110,9 @@ static int map(int fd, struct table **ret_table) {
     char *p = mmap(NULL, TABLE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (p == MAP_FAILED)
         return -errno;
-    t->fd = fd;
     t->header = (struct header *)(void *)p;
     t->records = (struct record *)(void *)(p + HEADER);
+    t->fd = -1;
     *ret_table = steal_ptr(t);
     return 0;
 }
@@ -130,7 +130,7 @@ int table_new(struct table **ret_table) {
     r = map(fd, &t);
     if (r < 0)
         return r;
-    fd = -1;
+    t->fd = steal_fd(&fd);
     struct header *h = t->header;
     *h = (struct header){.layout = LAYOUT, .record_size = sizeof(struct record), .records = TABLE_RECORDS, .since = monotonic()};
     memcpy(h->magic, magic, sizeof magic);
@@ -199,10 +199,10 @@ int table_open(int fd, struct table **ret_table, const char **ret_what) {
         if (t->records[i - 1].state == RECORD_FREE)
             r = add_free(t, i - 1);
     if (r < 0) {
-        t->fd = -1;
         table_free(t);
         return r;
     }
+    t->fd = fd;
     *ret_table = t;
     return 0;
 }
