@@ -4,9 +4,6 @@
 #include "daemon/adopt.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -42,32 +39,16 @@ static void take_from_depot(void *data, uint64_t id, int pidfd) {
     take_pidfd(data, id, pidfd, false);
 }
 
-/* Its start as /proc/PID/stat tells it, in microseconds since boot; 0: there is no such process. */
-static uint64_t start_of(pid_t pid) {
-    enum { STATE = 3, START = 22 };
-    char path[32], text[1024];
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
-    if (n <= 0)
-        return 0;
-    text[n] = 0;
-    /* The name before it can have blanks and parentheses. */
-    char *p = strrchr(text, ')');
-    for (int field = STATE - 1; p != NULL && field < START; field++)
-        p = strchr(p + 1, ' ');
-    return p != NULL ? strtoull(p, NULL, 10) * (1000000 / (uint64_t)sysconf(_SC_CLK_TCK)) : 0;
-}
-
 /* No pidfd of it was kept. A pid comes up again only after all others have been used: one whose process began in the same second
  * is no other's. */
 static void find_by_pid(struct worker *w) {
-    enum { TICK = 10000, SECOND = 1000000 };
+    enum { TICK = 10000, SECOND = 1000000, START = 22 };
     const struct record *r = w->record;
     if (r->pid <= 1)
         return;
     auto_fd pidfd = (int)syscall(SYS_pidfd_open, r->pid, 0);
-    uint64_t start = pidfd >= 0 ? start_of(r->pid) : 0;
+    /* In ticks since boot. */
+    uint64_t start = pidfd >= 0 ? process_stat(r->pid, START) * (SECOND / (uint64_t)sysconf(_SC_CLK_TCK)) : 0;
     if (start + TICK > r->start.boot_time && start < r->start.boot_time + SECOND)
         w->pidfd = steal_fd(&pidfd);
 }

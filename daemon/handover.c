@@ -9,7 +9,6 @@
 #include "daemon/handover.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -23,6 +22,7 @@
 #include "common/cleanup.h"
 #include "daemon/life.h"
 #include "daemon/limits.h"
+#include "daemon/pidfd.h"
 #include "daemon/report.h"
 #include "daemon/worker.h"
 #include "daemon/zygote.h"
@@ -71,16 +71,8 @@ void handover_done(struct worker *w) {
 
 /* 0: there is no such process. */
 static pid_t parent_of(pid_t pid) {
-    char path[32], text[512];
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
-    if (n <= 0)
-        return 0;
-    text[n] = 0;
-    /* The name before it can have blanks and parentheses. */
-    const char *rest = strrchr(text, ')');
-    return rest != NULL && strlen(rest) > 4 ? (pid_t)strtol(rest + 4, NULL, 10) : 0;
+    enum { PARENT = 4 };
+    return (pid_t)process_stat(pid, PARENT);
 }
 
 /* A second one may be under way. */

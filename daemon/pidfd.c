@@ -54,6 +54,22 @@ int pidfd_pid(int pidfd, pid_t *ret_pid, pid_t *ret_parent) {
     return 0;
 }
 
+uint64_t process_stat(pid_t pid, unsigned field) {
+    enum { NAME = 2 };
+    char path[32], text[1024];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, text, sizeof text - 1) : -1;
+    if (n <= 0)
+        return 0;
+    text[n] = 0;
+    /* The name can have blanks and parentheses. */
+    const char *p = strrchr(text, ')');
+    for (unsigned f = NAME; p != NULL && f < field; f++)
+        p = strchr(p + 1, ' ');
+    return p != NULL ? strtoull(p, NULL, 10) : 0;
+}
+
 int pidfd_end(int pidfd, int *ret_kind, int *ret_value) {
     int status, r = status_of_pidfd(pidfd, &status);
     if (r <= 0)
