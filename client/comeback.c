@@ -15,13 +15,6 @@
 
 enum { REAPED_USEC = 1000 * 1000 };
 
-int forksrv_set_return_time(struct forksrv *s, uint64_t usec) {
-    if (s->phase != PHASE_NEW)
-        return session_fail(s, -EISCONN, "the session is open already: its settings cannot be changed any more");
-    s->return_time = usec;
-    return 0;
-}
-
 void comeback_name(struct forksrv_worker *w) {
     struct forksrv *s = w->session;
     if (s->return_time == 0 || s->lifeline >= 0)
@@ -147,25 +140,13 @@ static void fail_calls(struct forksrv *s) {
 }
 
 static void ask_for(struct forksrv_worker *w) {
-    struct forksrv *s = w->session;
-    struct message_writer m;
-    size_t before = wire_buf_len(&s->out);
-    message_begin(&m, &s->out, MSG_WAIT, 0, w->serial);
-    if (w->has_job) {
-        message_put_bytes(&m, ATTR_JOB, w->job, LIMIT_JOB);
-        message_put_u64(&m, ATTR_AGAIN, w->since);
-    } else if (w->asked != NULL) {
-        message_put_str(&m, ATTR_NAME, w->asked);
-    } else {
-        message_put_u64(&m, ATTR_WORKER, w->id);
-    }
     /* What a server says of one that it has never been asked for is the answer. */
     w->returning = !w->attaching;
-    if (message_end(&m) < 0 || pump_queue(s, wire_buf_len(&s->out) - before, NULL, 0) < 0) {
-        slot_release(s, w->serial);
-        w->serial = 0;
-        comeback_tell(w, -ENOMEM);
-    }
+    if (worker_ask(w) >= 0)
+        return;
+    slot_release(w->session, w->serial);
+    w->serial = 0;
+    comeback_tell(w, -ENOMEM);
 }
 
 int comeback(struct forksrv *s) {

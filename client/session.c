@@ -209,6 +209,14 @@ int forksrv_set_timeout(struct forksrv *s, uint64_t usec) {
     return 0;
 }
 
+int forksrv_set_return_time(struct forksrv *s, uint64_t usec) {
+    int r = may_set(s);
+    if (r < 0)
+        return r;
+    s->return_time = usec;
+    return 0;
+}
+
 int forksrv_set_lazy(struct forksrv *s, int lazy) {
     int r = may_set(s);
     if (r < 0)

@@ -269,6 +269,8 @@ int request_wait(struct forksrv *s, struct call *call, uint32_t serial, uint64_t
 
 /* worker.c */
 int worker_new(struct forksrv *s, struct forksrv_worker **ret_worker);
+/* Asks the server for it: by its job, or, if it has none, by what the program attaches to. */
+int worker_ask(struct forksrv_worker *w);
 
 /* event.c */
 void event_queue(struct forksrv *s, struct event *e, enum forksrv_event_kind kind, struct forksrv_worker *worker);

@@ -152,15 +152,20 @@ int forksrv_spawn(struct forksrv *s, const struct forksrv_spec *spec, uint64_t t
 }
 
 /* WAIT asks for a worker in the way SPAWN does, and is answered in the same way. */
-static int send_wait(struct forksrv *s, uint32_t serial, uint64_t id, const char *name) {
-    struct message_writer w;
+int worker_ask(struct forksrv_worker *w) {
+    struct forksrv *s = w->session;
+    struct message_writer m;
     size_t before = wire_buf_len(&s->out);
-    message_begin(&w, &s->out, MSG_WAIT, 0, serial);
-    if (id != 0)
-        message_put_u64(&w, ATTR_WORKER, id);
-    else
-        message_put_str(&w, ATTR_NAME, name);
-    int r = message_end(&w);
+    message_begin(&m, &s->out, MSG_WAIT, 0, w->serial);
+    if (w->has_job) {
+        message_put_bytes(&m, ATTR_JOB, w->job, LIMIT_JOB);
+        message_put_u64(&m, ATTR_AGAIN, w->since);
+    } else if (w->asked != NULL) {
+        message_put_str(&m, ATTR_NAME, w->asked);
+    } else {
+        message_put_u64(&m, ATTR_WORKER, w->id);
+    }
+    int r = message_end(&m);
     if (r < 0)
         return session_fail(s, r, "the request cannot be queued: %s", error_text(r));
     return pump_queue(s, wire_buf_len(&s->out) - before, NULL, 0);
@@ -176,14 +181,14 @@ int forksrv_attach(struct forksrv *s, uint64_t id, const char *name, uint64_t ti
     r = worker_new(s, &w);
     if (r < 0)
         return r;
-    r = send_wait(s, w->serial, id, name);
+    w->attaching = true;
+    w->id = id;
+    w->asked = id == 0 ? name : NULL;
+    r = worker_ask(w);
     if (r < 0) {
         take_back(w);
         return r;
     }
-    w->attaching = true;
-    w->id = id;
-    w->asked = id == 0 ? name : NULL;
     r = pump_until(s, is_reported, w, deadline_after(timeout));
     w->attaching = false;
     w->asked = NULL;
