@@ -96,13 +96,11 @@ void depot_renew(struct daemon *d) {
     if (depot == NULL)
         return;
     depot->started = 0;
-    if (put_again(d) == 0) {
+    if (put_again(d) < 0) {
+        /* There was no room: then for a moment nothing is there. */
         throw_out(depot);
-        return;
+        (void)put_again(d);
     }
-    /* There was no room: then for a moment nothing is there. */
-    throw_out(depot);
-    (void)put_again(d);
     throw_out(depot);
 }
 
